@@ -1,0 +1,245 @@
+"""What a checked profile says about one machine: plain frozen values.
+
+A profile is the YAML file plus its tables, with every template row expanded, so
+that nothing above this layer ever sees a template or a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from acctwin.names import Component
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where in the user's files a row was written, for messages."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class ElementRef:
+    """Lattice elements that make up one device.
+
+    Attributes:
+        family: Lattice family name (pyAT's ``FamName``).
+        index: Occurrence of the family in s order, from 0, of the first element.
+        count: Consecutive occurrences that belong together (a sliced magnet).
+    """
+
+    family: str
+    index: int
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class LatticeSource:
+    """Where the lattice comes from.
+
+    Attributes:
+        source: ``"at:hmba.mat"`` (data that ships with accelerator-toolbox),
+            ``"code:fodo"`` (built in code), or an absolute path of a lattice file.
+        repeat: How many times the file's cell is repeated to make the ring.
+        key: Variable name inside a .mat file, where the file has several.
+    """
+
+    source: str
+    repeat: int = 1
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class MagnetRow:
+    """One magnet, or one function of a combined-function magnet.
+
+    Attributes:
+        name: Profile name, unique in the machine, e.g. ``"SR/C04/QF1A"``.
+        families: Families it belongs to; the first is its own kind.
+        element: The lattice elements behind it.
+        component: Which field component its strength is.
+        unit: Unit of strength, limits, tolerance and delta.
+        low: Lower limit of the setpoint.
+        high: Upper limit of the setpoint.
+        tolerance: A move is done when |setpoint − readback| is within this.
+        delta: Full step of a response measurement (bipolar: ±delta/2).
+        status: False marks a device that every default leaves out.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    element: ElementRef
+    component: Component
+    unit: str
+    low: float
+    high: float
+    tolerance: float
+    delta: float
+    status: bool
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class BpmRow:
+    """One beam position monitor."""
+
+    name: str
+    families: tuple[str, ...]
+    element: ElementRef
+    status: bool
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class RfRow:
+    """The master RF frequency.
+
+    Attributes:
+        name: Profile name.
+        low: Lower limit [Hz].
+        high: Upper limit [Hz].
+        tolerance: A move is done when |setpoint − readback| is within this [Hz].
+        delta: Full step of a dispersion measurement [Hz].
+    """
+
+    name: str
+    low: float
+    high: float
+    tolerance: float
+    delta: float
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class MagnetSpread:
+    """Rms imperfections of the magnets of some families.
+
+    Attributes:
+        families: Families it applies to; rows that share lattice elements share
+            their misalignment.
+        dx: Horizontal misalignment [m].
+        dy: Vertical misalignment [m].
+        roll: Rotation about the beam axis [rad].
+        scale: Relative error of strength against setpoint.
+    """
+
+    families: tuple[str, ...]
+    dx: float = 0.0
+    dy: float = 0.0
+    roll: float = 0.0
+    scale: float = 0.0
+
+
+@dataclass(frozen=True)
+class BpmSpread:
+    """Rms imperfections of the BPMs.
+
+    Attributes:
+        offset: Electric against magnetic centre [m].
+        gain: Relative error of the scale.
+        roll: Rotation about the beam axis [rad].
+        noise: Of one reading [m].
+    """
+
+    offset: float = 0.0
+    gain: float = 0.0
+    roll: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Imperfections:
+    """What a seed draws from: rms values, normal, cut at ``cut`` sigma."""
+
+    magnets: tuple[MagnetSpread, ...] = ()
+    bpms: BpmSpread = BpmSpread()
+    tune_noise: float = 0.0
+    current_noise_a: float = 0.0
+    cut: float = 2.0
+
+
+@dataclass(frozen=True)
+class OrbitDefaults:
+    """Defaults of ``measure_orbit``, ``monitor_orbit``."""
+
+    readings: int = 1
+    monitor_readings: int = 20
+
+
+@dataclass(frozen=True)
+class ResponseDefaults:
+    """Defaults of ``measure_response``."""
+
+    settle_s: float = 0.0
+    readings: int = 1
+
+
+@dataclass(frozen=True)
+class CorrectionDefaults:
+    """Defaults of ``correct_orbit``.
+
+    Attributes:
+        singular_values: How many singular values are kept; None: by ``cutoff``.
+        cutoff: Singular values below this fraction of the largest are dropped.
+        gain: Fraction of the solution that is applied in each iteration.
+        iterations: At most this many.
+        rf: Whether the RF frequency is an extra knob.
+    """
+
+    singular_values: int | None = None
+    cutoff: float = 1e-3
+    gain: float = 1.0
+    iterations: int = 3
+    rf: bool = False
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a plan does when it is not told; a section for each kind of plan."""
+
+    orbit: OrbitDefaults = OrbitDefaults()
+    response: ResponseDefaults = ResponseDefaults()
+    correction: CorrectionDefaults = CorrectionDefaults()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One machine, checked and expanded.
+
+    Attributes:
+        name: Name of the profile (its file name without suffix).
+        description: One line for people.
+        path: The YAML file.
+        operational_mode: Name of the optics mode.
+        lattice: Where the lattice comes from.
+        magnets: All magnets, in table order (s order is the lattice's business).
+        bpms: All BPMs.
+        rf: The RF frequency, if the machine has one.
+        beam_current_a: Current that the simulated machine stores [A].
+        imperfections: What a seed draws from.
+        defaults: Defaults of the plans.
+        hash: SHA-256 over the profile and its tables, for metadata.
+    """
+
+    name: str
+    description: str
+    path: Path
+    operational_mode: str
+    lattice: LatticeSource
+    magnets: tuple[MagnetRow, ...]
+    bpms: tuple[BpmRow, ...]
+    rf: RfRow | None
+    beam_current_a: float
+    imperfections: Imperfections
+    defaults: Defaults
+    hash: str
+
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the devices of each family, in table order."""
+        found: dict[str, list[str]] = {}
+        for row in (*self.magnets, *self.bpms):
+            for family in row.families:
+                found.setdefault(family, []).append(row.name)
+        return {family: tuple(names) for family, names in found.items()}
