@@ -57,7 +57,9 @@ class ConfigError(AcctwinError):
         self.faults = tuple(faults)
         count = len(self.faults)
         head = "1 fault" if count == 1 else f"{count} faults"
-        super().__init__("\n".join([f"{head} in the configuration:", *map(str, faults)]))
+        super().__init__(
+            "\n".join([f"{head} in the configuration:", *map(str, faults)])
+        )
 
     def __reduce__(self):
         return (type(self), (self.faults,))

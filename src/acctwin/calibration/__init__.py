@@ -1,1 +1,1 @@
-"""acctwin.calibration"""
+"""Pure conversions between what an instrument reports and what is there."""

@@ -1,1 +1,1 @@
-"""acctwin.cli"""
+"""The command line."""

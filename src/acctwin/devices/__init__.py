@@ -1,1 +1,21 @@
-"""acctwin.devices"""
+"""The devices of a machine: what they are, never where they are."""
+
+from acctwin.devices.bpm import Bpm, Bpms
+from acctwin.devices.current import Dcct
+from acctwin.devices.magnet import Magnet, MagnetFamily
+from acctwin.devices.rf import Rf
+from acctwin.devices.ring import Machine
+from acctwin.devices.selection import Selection
+from acctwin.devices.tune import TuneMonitor
+
+__all__ = [
+    "Bpm",
+    "Bpms",
+    "Dcct",
+    "Machine",
+    "Magnet",
+    "MagnetFamily",
+    "Rf",
+    "Selection",
+    "TuneMonitor",
+]

@@ -1,1 +1,1 @@
-"""acctwin.model"""
+"""The physics engine: the only place that knows pyAT."""

@@ -1,1 +1,4 @@
-"""acctwin.plots"""
+"""Plots: results in, matplotlib axes out.
+
+This face is empty on purpose: matplotlib is imported only where it is used.
+"""

@@ -9,6 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from acctwin.defaults import (
+    CorrectionDefaults,
+    Defaults,
+    OrbitDefaults,
+    ResponseDefaults,
+)
 from acctwin.names import Component
 
 
@@ -161,50 +167,6 @@ class Imperfections:
 
 
 @dataclass(frozen=True)
-class OrbitDefaults:
-    """Defaults of ``measure_orbit``, ``monitor_orbit``."""
-
-    readings: int = 1
-    monitor_readings: int = 20
-
-
-@dataclass(frozen=True)
-class ResponseDefaults:
-    """Defaults of ``measure_response``."""
-
-    settle_s: float = 0.0
-    readings: int = 1
-
-
-@dataclass(frozen=True)
-class CorrectionDefaults:
-    """Defaults of ``correct_orbit``.
-
-    Attributes:
-        singular_values: How many singular values are kept; None: by ``cutoff``.
-        cutoff: Singular values below this fraction of the largest are dropped.
-        gain: Fraction of the solution that is applied in each iteration.
-        iterations: At most this many.
-        rf: Whether the RF frequency is an extra knob.
-    """
-
-    singular_values: int | None = None
-    cutoff: float = 1e-3
-    gain: float = 1.0
-    iterations: int = 3
-    rf: bool = False
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a plan does when it is not told; a section for each kind of plan."""
-
-    orbit: OrbitDefaults = OrbitDefaults()
-    response: ResponseDefaults = ResponseDefaults()
-    correction: CorrectionDefaults = CorrectionDefaults()
-
-
-@dataclass(frozen=True)
 class Profile:
     """One machine, checked and expanded.
 
@@ -243,3 +205,21 @@ class Profile:
             for family in row.families:
                 found.setdefault(family, []).append(row.name)
         return {family: tuple(names) for family, names in found.items()}
+
+
+__all__ = [
+    "BpmRow",
+    "BpmSpread",
+    "CorrectionDefaults",
+    "Defaults",
+    "ElementRef",
+    "Imperfections",
+    "LatticeSource",
+    "MagnetRow",
+    "MagnetSpread",
+    "OrbitDefaults",
+    "Origin",
+    "Profile",
+    "ResponseDefaults",
+    "RfRow",
+]

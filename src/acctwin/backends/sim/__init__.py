@@ -1,0 +1,1 @@
+"""The simulated machine: supplies, instruments and beam around a physics engine."""

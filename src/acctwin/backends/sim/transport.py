@@ -1,0 +1,127 @@
+"""The channels of each device of the simulated machine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ophyd_async.core import SignalBackend
+
+from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.signal import Changes, Port, SimSignalBackend
+from acctwin.devices.bounds import Bounds
+from acctwin.devices.channel import Channel
+
+
+@dataclass(frozen=True)
+class SimTransport:
+    """The ports and commands of one device; satisfies ``link.Transport``."""
+
+    ports: Mapping[str, Port]
+    changes: Changes
+    commands: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    limits: Bounds | None = None
+
+    def signal(
+        self, channel: Channel, datatype: type[Any] | None
+    ) -> SignalBackend[Any]:
+        """Return the backend of a signal."""
+        return SimSignalBackend(datatype, self.ports[channel.name], self.changes)
+
+    def command(self, channel: Channel) -> Callable[[], Any]:
+        """Return the coroutine function behind a command."""
+        return self.commands[channel.name]
+
+    def bounds(self, channel: Channel) -> Bounds | None:
+        """Return the limits of a channel that can be set."""
+        return self.limits if self.ports[channel.name].write else None
+
+
+def supplies(
+    sim: SimMachine,
+    address: str,
+    knobs: np.ndarray,
+    limits: Bounds,
+    *,
+    setpoint: str = "strength",
+    scalar: bool = False,
+) -> SimTransport:
+    """Return the channels of one supply, or of many as arrays."""
+
+    async def read() -> tuple[Any, float]:
+        values, stamp = sim.read_setpoints(knobs)
+        return (float(values[0]) if scalar else values), stamp
+
+    def write(value: Any) -> None:
+        sim.put(knobs, np.atleast_1d(np.asarray(value, dtype=np.float64)))
+
+    ports = {
+        setpoint: Port(f"{address}/{setpoint}", read, limits.unit, write),
+        "readback": Port(f"{address}/readback", read, limits.unit),
+    }
+    return SimTransport(ports, sim.changes, limits=limits)
+
+
+def bpms(sim: SimMachine, address: str, monitors: np.ndarray) -> SimTransport:
+    """Return the channels of many BPMs as arrays."""
+
+    def plane(axis: int) -> Callable[[], Awaitable[tuple[Any, float]]]:
+        async def read() -> tuple[Any, float]:
+            sample = await sim.orbit()
+            return sample.position[monitors, axis], sample.timestamp
+
+        return read
+
+    async def read_sum() -> tuple[Any, float]:
+        current, stamp = await sim.current()
+        return np.full(len(monitors), current), stamp
+
+    ports = {
+        "x": Port(f"{address}/x", plane(0), "m"),
+        "y": Port(f"{address}/y", plane(1), "m"),
+        "sum": Port(f"{address}/sum", read_sum, "A"),
+    }
+    return SimTransport(ports, sim.changes, {"acquire": sim.acquire_orbit})
+
+
+def bpm(sim: SimMachine, address: str, monitor: int) -> SimTransport:
+    """Return the channels of one BPM."""
+
+    def plane(axis: int) -> Callable[[], Awaitable[tuple[Any, float]]]:
+        async def read() -> tuple[Any, float]:
+            sample = await sim.orbit()
+            return float(sample.position[monitor, axis]), sample.timestamp
+
+        return read
+
+    ports = {
+        "x": Port(f"{address}/x", plane(0), "m"),
+        "y": Port(f"{address}/y", plane(1), "m"),
+    }
+    return SimTransport(ports, sim.changes, {"acquire": sim.acquire_orbit})
+
+
+def tune(sim: SimMachine, address: str) -> SimTransport:
+    """Return the channels of the tune monitor."""
+
+    def axis(index: int) -> Callable[[], Awaitable[tuple[Any, float]]]:
+        async def read() -> tuple[Any, float]:
+            tunes, stamp = await sim.tunes()
+            return float(tunes[index]), stamp
+
+        return read
+
+    ports = {
+        name: Port(f"{address}/{name}", axis(i), "1")
+        for i, name in enumerate(("qx", "qy", "qs"))
+    }
+    return SimTransport(ports, sim.changes, {"acquire": sim.acquire_tunes})
+
+
+def dcct(sim: SimMachine, address: str) -> SimTransport:
+    """Return the channel of the beam current monitor."""
+    return SimTransport(
+        {"current": Port(f"{address}/current", sim.current, "A")}, sim.changes
+    )

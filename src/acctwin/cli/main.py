@@ -1,0 +1,62 @@
+"""The ``acctwin`` command: its sub-commands, and how errors reach the user."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from acctwin.cli.check import check
+from acctwin.cli.demo import demo
+from acctwin.cli.show import show
+from acctwin.errors import AcctwinError, UnknownName
+
+
+class Commands(TyperGroup):
+    """Sub-commands whose own errors are a plain message, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; exit with 2 for an unknown name, 1 for other errors."""
+        try:
+            return super().invoke(ctx)
+        except AcctwinError as error:
+            typer.echo(f"acctwin: {error}", err=True)
+            raise typer.Exit(2 if isinstance(error, UnknownName) else 1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(check)
+app.command()(show)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from acctwin import __version__
+
+        typer.echo(f"acctwin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print it."
+        ),
+    ] = False,
+) -> None:
+    """Digital twin and middle layer for particle accelerators."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,42 @@
+"""Clients of a catalogue of runs: Tiled's and databroker's."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from acctwin.errors import DataError
+
+
+def split_url(url: str) -> tuple[str, str | None]:
+    """Return a Tiled URL without its API key, and the key if it has one."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    key = query.get("api_key", [None])[0]
+    return urlunsplit(parts._replace(query="", fragment="")), key
+
+
+def open_catalog(url: str, api_key: str | None) -> Any:
+    """Return the Tiled client of the catalogue of runs at a URL.
+
+    Raises:
+        DataError: There is something else at the URL.
+        httpx.TransportError: Nobody answers there.
+    """
+    from tiled.client import from_uri
+
+    client = from_uri(url, api_key=api_key)
+    if any(spec.name == "CatalogOfBlueskyRuns" for spec in client.specs):
+        return client
+    raise DataError(
+        f"{url} is not a catalogue of Bluesky runs: its root has the specs "
+        f"{[spec.name for spec in client.specs]}. Give the URL of the container "
+        "that has the spec CatalogOfBlueskyRuns, such as …/api/v1/metadata/raw."
+    )
+
+
+def open_broker(catalog: Any) -> Any:
+    """Return databroker's view of a catalogue: ``db[-1].table()``, ``db(...)``."""
+    from databroker.v1 import Broker
+
+    return Broker(catalog)

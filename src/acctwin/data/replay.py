@@ -1,0 +1,130 @@
+"""Bluesky documents of stored runs, and callbacks fed with them.
+
+Tiled's own ``run.documents()`` is not used: after a pause an event comes again
+with the same ``seq_num``, and from there on it hands out arrays that belong to
+other events (seen with bluesky-tiled-plugins 2.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from acctwin.data.runs import Document, Run, Stream
+
+Callback = Callable[[str, dict[str, Any]], Any]
+
+
+def documents(run: Any) -> Iterator[Document]:
+    """Yield the Bluesky documents of a run in Tiled, in time order.
+
+    Start, descriptor and stop documents are those that were stored; events have
+    the same data, times and numbers, arrays as arrays, and new uids. An event
+    that was repeated after a pause comes twice, as it did then.
+
+    Args:
+        run: A Tiled client of the run: ``catalog[uid]``.
+    """
+    yield "start", _plain(run.metadata["start"])
+    streams = ((run[name].descriptors, _stored_events(run[name])) for name in run)
+    yield from _body(streams)
+    if stop := run.metadata.get("stop"):
+        yield "stop", _plain(stop)
+
+
+def _body(
+    streams: Iterable[tuple[Iterable[Mapping[str, Any]], Iterable[dict[str, Any]]]],
+) -> list[Document]:
+    """Return descriptors and events of all streams in time order."""
+    body: list[Document] = []
+    for descriptors, events in streams:
+        body += [("descriptor", _plain(doc)) for doc in descriptors]
+        body += [("event", event) for event in events]
+    return sorted(body, key=lambda item: (item[1]["time"], item[0] == "event"))
+
+
+def _stored_events(stream: Any) -> Iterator[dict[str, Any]]:
+    """Yield the events of a stream in Tiled, in the order they were stored."""
+    variables = list(stream)
+    if "seq_num" not in variables:
+        return iter(())
+    table = stream.read(variables)
+    columns = {str(key): table[key].values for key in table}
+    keys = [key for key in stream.descriptors[0]["data_keys"] if key in columns]
+    return _events(
+        stream.descriptors,
+        table["time"].values,
+        columns["seq_num"],
+        {key: columns[key] for key in keys},
+        {key: columns[f"ts_{key}"] for key in keys},
+    )
+
+
+def _events(
+    descriptors: Sequence[Mapping[str, Any]],
+    time: Any,
+    seq_num: Any,
+    data: Mapping[str, Any],
+    timestamps: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Yield an event for each row of the columns."""
+    # An event belongs to the last descriptor that was made before it.
+    starts = [doc["time"] for doc in descriptors[1:]]
+    owner = np.searchsorted(starts, time, side="right")
+    for row, number in enumerate(seq_num):
+        uid = descriptors[owner[row]]["uid"]
+        yield {
+            "uid": f"{uid}-{row}",
+            "descriptor": uid,
+            "seq_num": int(number),
+            "time": float(time[row]),
+            "data": {key: _scalar(values[row]) for key, values in data.items()},
+            "timestamps": {k: float(values[row]) for k, values in timestamps.items()},
+            "filled": {},
+        }
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _plain(value: Any) -> Any:
+    """Return ordinary dicts and lists in place of Tiled's read-only views."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def replay(source: Any, *callbacks: Callback) -> None:
+    """Feed a stored run to Bluesky callbacks, as the RunEngine would have done.
+
+    Args:
+        source: A `Run`, a Tiled client of a run, or an iterable of documents.
+        callbacks: What one would subscribe to a RunEngine: a ``LiveTable``, a
+            ``DocumentRouter``, a function of name and document.
+    """
+    if isinstance(source, Run):
+        source = run_documents(source)
+    elif hasattr(source, "metadata"):
+        source = documents(source)
+    for name, doc in source:
+        for callback in callbacks:
+            callback(name, doc)
+
+
+def run_documents(run: Run) -> Iterator[Document]:
+    """Yield the documents of a run in memory, in time order."""
+    yield "start", dict(run.start)
+    yield from _body((s.descriptors, _memory_events(s)) for s in run.streams.values())
+    if run.stop is not None:
+        yield "stop", dict(run.stop)
+
+
+def _memory_events(stream: Stream) -> Iterator[dict[str, Any]]:
+    return _events(
+        stream.descriptors, stream.time, stream.seq_num, stream.data, stream.timestamps
+    )

@@ -1,0 +1,190 @@
+"""The embedded Tiled server: catalogue in SQLite, tables in DuckDB, arrays in zarr.
+
+Importing Tiled's server takes 5 to 20 s of processor time, so this module is
+only used in a process of its own (`acctwin.data.service`, ``acctwin data serve``)
+and imports Tiled when the server is started.
+
+Scalars are in DuckDB because SQLite turns NaN into NULL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from acctwin.data.folders import StoreFolder, make_private, write_json
+from acctwin.errors import DataError
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+class TiledServer:
+    """Serves one store over HTTP from a thread of this process.
+
+    The caller must hold the store's `owner_lock`: two servers on one folder
+    would spoil it.
+
+    Attributes:
+        uri: Address, known once the server was started.
+    """
+
+    def __init__(
+        self, folder: StoreFolder, *, host: str = LOOPBACK, port: int | None = None
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            folder: The store.
+            host: Address to listen on.
+            port: Port to listen on; without one, the port of the server before
+                if it is free (its clients then go on), else any free one.
+        """
+        self._folder = folder
+        self._host, self._port = host, port
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+        self.uri = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Start serving and write ``server.json``; return when requests are served.
+
+        Raises:
+            DataError: The port is taken or the server did not come up.
+        """
+        listener = self._bind()
+        import uvicorn
+
+        config = uvicorn.Config(
+            build_app(self._folder),
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="tiled", daemon=True
+        )
+        self._thread.start()
+        self.uri = f"http://{self._host}:{listener.getsockname()[1]}"
+        self._wait_until_served(timeout_s)
+        write_json(self._folder.server_file, {"uri": self.uri, "pid": os.getpid()})
+        log.info("Tiled serves %s at %s", self._folder.root, self.uri)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop serving."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout_s)
+
+    def _bind(self) -> socket.socket:
+        """Return a listening socket on the wanted port, the last one, or any."""
+        last = urlsplit(self._folder.server().get("uri", "")).port
+        ports = [self._port] if self._port is not None else [last or 0, 0]
+        for port in ports:
+            # asyncio sets TCP_NODELAY only where the protocol is named; without it
+            # every answer is 40 ms late.
+            listener = socket.socket(
+                socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+            )
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((self._host, port))
+            except OSError as error:
+                listener.close()
+                log.info("port %s of %s: %s", port, self._host, error)
+                continue
+            return listener
+        raise DataError(
+            f"cannot listen on {self._host} port {self._port}: it is taken or not "
+            "allowed. Choose another port."
+        )
+
+    def _wait_until_served(self, timeout_s: float) -> None:
+        import httpx
+
+        pause = threading.Event()
+        deadline = time.monotonic() + timeout_s
+        with httpx.Client(timeout=2.0, trust_env=False) as client:
+            while self.is_running and time.monotonic() < deadline:
+                pause.wait(0.05)
+                try:
+                    if client.get(f"{self.uri}/healthz").is_success:
+                        return
+                except httpx.TransportError:
+                    continue
+        raise DataError(
+            f"the Tiled server of {self._folder.root} did not come up within "
+            f"{timeout_s:g} s; its log is beside the journal"
+        )
+
+
+def build_app(folder: StoreFolder) -> Any:
+    """Return Tiled's ASGI application for a store."""
+    from bluesky_tiled_plugins.exporters import json_seq_exporter
+    from tiled.catalog import from_uri
+    from tiled.config import Authentication
+    from tiled.media_type_registration import default_serialization_registry
+    from tiled.server.app import build_app as build_tiled_app
+
+    root = make_private(folder.tiled.resolve())
+    arrays = make_private(root / "arrays")
+    database = f"sqlite:///{root / 'catalog.db'}"
+    _create_catalog(root / "catalog.db", database)
+    # Without it the clients' run.documents() is answered with 406.
+    default_serialization_registry.register(
+        "BlueskyRun", "application/json-seq", json_seq_exporter
+    )
+    catalog = from_uri(
+        database,
+        writable_storage=[str(arrays), f"duckdb:///{root / 'tables.duckdb'}"],
+        specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
+    )
+    authentication = Authentication(
+        single_user_api_key=folder.api_key(), allow_anonymous_access=False
+    )
+    return build_tiled_app(catalog, authentication=authentication)
+
+
+def _create_catalog(path: Path, uri: str) -> None:
+    """Make the tables of a new catalogue.
+
+    Done here because ``init_if_not_exists`` would start a second Python that
+    imports all of Tiled again.
+    """
+    if path.exists():
+        return
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from tiled.alembic_utils import stamp_head
+    from tiled.catalog.alembic_constants import ALEMBIC_DIR, ALEMBIC_INI_TEMPLATE_PATH
+    from tiled.catalog.core import initialize_database
+    from tiled.utils import ensure_specified_sql_driver
+
+    scratch = path.with_suffix(".new")
+    scratch.unlink(missing_ok=True)
+    new = ensure_specified_sql_driver(uri.replace(str(path), str(scratch)))
+
+    async def create() -> None:
+        engine = create_async_engine(new)
+        try:
+            await initialize_database(engine)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(create())
+    stamp_head(Path(ALEMBIC_INI_TEMPLATE_PATH), Path(ALEMBIC_DIR), new)
+    scratch.rename(path)

@@ -1,0 +1,62 @@
+"""What a plan does when it is not told: a section for each kind of plan.
+
+The values come from a machine's profile; plans read them from the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OrbitDefaults:
+    """Defaults of ``measure_orbit`` and ``monitor_orbit``.
+
+    Attributes:
+        readings: Readings that are averaged for one orbit.
+        monitor_readings: Readings of a noise estimate.
+    """
+
+    readings: int = 1
+    monitor_readings: int = 20
+
+
+@dataclass(frozen=True)
+class ResponseDefaults:
+    """Defaults of ``measure_response``.
+
+    Attributes:
+        settle_s: Extra wait after every move [s].
+        readings: Readings that are averaged at every step.
+    """
+
+    settle_s: float = 0.0
+    readings: int = 1
+
+
+@dataclass(frozen=True)
+class CorrectionDefaults:
+    """Defaults of ``correct_orbit``.
+
+    Attributes:
+        singular_values: How many singular values are kept; None: by ``cutoff``.
+        cutoff: Singular values below this fraction of the largest are dropped.
+        gain: Fraction of the solution that is applied in each iteration.
+        iterations: At most this many.
+        rf: Whether the RF frequency is an extra knob.
+    """
+
+    singular_values: int | None = None
+    cutoff: float = 1e-3
+    gain: float = 1.0
+    iterations: int = 3
+    rf: bool = False
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The defaults of all plans."""
+
+    orbit: OrbitDefaults = OrbitDefaults()
+    response: ResponseDefaults = ResponseDefaults()
+    correction: CorrectionDefaults = CorrectionDefaults()

@@ -1,0 +1,128 @@
+"""What every family has: names, positions, status, members, configuration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from bluesky.protocols import Reading
+from event_model import DataKey
+from ophyd_async.core import StandardReadable
+
+from acctwin.devices.selection import Selection
+from acctwin.devices.status import StatusBoard
+from acctwin.errors import UnknownName
+from acctwin.names import BoolArray, FloatArray
+
+MemberT = TypeVar("MemberT")
+
+
+class Family(StandardReadable, Generic[MemberT]):
+    """Devices of one kind, in s order, read and set as arrays.
+
+    The arrays always cover the whole family; devices whose status is bad are left
+    out by plans and analysis, which see ``status`` in the stream's configuration.
+    """
+
+    _child_name_separator = "_"
+    _members: dict[str, MemberT]
+    _s: FloatArray
+    _board: StatusBoard
+
+    def _adopt(
+        self, members: dict[str, MemberT], s: FloatArray, board: StatusBoard
+    ) -> None:
+        """Take the members, in s order. Called once, before anything else."""
+        self._members, self._s, self._board = members, s, board
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Profile names of the members, in s order."""
+        return tuple(self._members)
+
+    @property
+    def s(self) -> FloatArray:
+        """Positions of the members [m], (n,)."""
+        return self._s.copy()
+
+    @property
+    def status(self) -> BoolArray:
+        """True for each member that is good, (n,)."""
+        return self._board.of(self._members)
+
+    def mark_bad(self, *names: str) -> None:
+        """Leave these members out of every default from now on."""
+        self._board.mark(names, good=False)
+
+    def mark_good(self, *names: str) -> None:
+        """Use these members again."""
+        self._board.mark(names, good=True)
+
+    def select(self, *patterns: str) -> Selection:
+        """Return members by name or glob, in s order, good or bad.
+
+        Args:
+            patterns: Names or globs, e.g. ``"SR/C04/*"``.
+
+        Raises:
+            UnknownName: A pattern that no member matches.
+        """
+        return Selection.matching(self, patterns)
+
+    def good(self) -> Selection:
+        """Return the members whose status is good."""
+        return Selection(self, tuple(np.flatnonzero(self.status).tolist()))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[MemberT]:
+        return iter(self._members.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def __getitem__(self, key: str | int) -> MemberT:
+        if isinstance(key, int):
+            return tuple(self._members.values())[key]
+        try:
+            return self._members[key]
+        except KeyError:
+            raise UnknownName(f"member of {self.name}", key, self._members) from None
+
+    async def describe_configuration(self) -> dict[str, DataKey]:
+        """Describe ``names``, ``s`` [m] and ``status``, in the arrays' order."""
+        source = f"profile://{self.name}"
+        described = await super().describe_configuration()
+        for key, value, units in self._configuration():
+            described[f"{self.name}_{key}"] = _describe(value, source, units)
+        return described
+
+    async def read_configuration(self) -> dict[str, Reading[Any]]:
+        """Return ``names``, ``s`` [m] and ``status``, in the arrays' order."""
+        read = await super().read_configuration()
+        now = time.time()
+        for key, value, _ in self._configuration():
+            read[f"{self.name}_{key}"] = Reading(value=value, timestamp=now)
+        return read
+
+    def _configuration(self) -> list[tuple[str, Any, str | None]]:
+        return [
+            ("names", list(self._members), None),
+            ("s", self.s, "m"),
+            ("status", self.status.astype(np.int64), None),
+        ]
+
+
+def _describe(value: Sequence[str] | np.ndarray, source: str, units: str | None) -> Any:
+    described = {"source": source, "dtype": "array", "shape": [len(value)]}
+    if isinstance(value, np.ndarray):
+        described["dtype_numpy"] = value.dtype.str
+    if units:
+        described["units"] = units
+    return described

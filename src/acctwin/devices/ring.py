@@ -1,0 +1,157 @@
+"""A machine: its families and devices by name, and what plans may ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ophyd_async.core import DEFAULT_TIMEOUT as CONNECT_TIMEOUT_S
+from ophyd_async.core import Device, DeviceMock
+
+from acctwin.defaults import Defaults
+from acctwin.devices.bpm import Bpms
+from acctwin.devices.current import Dcct
+from acctwin.devices.family import Family
+from acctwin.devices.magnet import MagnetFamily
+from acctwin.devices.rf import Rf
+from acctwin.devices.status import StatusBoard
+from acctwin.devices.tune import TuneMonitor
+from acctwin.errors import UnknownName
+from acctwin.names import BPMS, MAGNET_FAMILIES, FloatArray
+
+
+class Design(Protocol):
+    """What a plan may ask of the design model, which knows no errors."""
+
+    def orbit_response(
+        self, monitors: Sequence[str], actuators: Sequence[str]
+    ) -> FloatArray:
+        """Return d(x at the monitors, then y)/d(actuator), (2·n_mon, n_act)."""
+        ...
+
+
+class Runs(Protocol):
+    """Where a plan finds an earlier run."""
+
+    def run(self, key: str | int) -> Any:
+        """Return the run with this uid, prefix or index."""
+        ...
+
+
+class Machine(Device):
+    """The devices of one machine.
+
+    ``machine.hcm`` is a family, ``machine["QF1A"]`` any family or device by its
+    profile name. Families that this machine does not have raise an
+    :class:`AttributeError` that says which ones it has.
+
+    Attributes:
+        hcm, vcm, quadrupoles, sextupoles, skew_quadrupoles, octupoles, bends:
+            Magnet families, where the machine has them.
+        bpms: All beam position monitors.
+        rf: The RF frequency, where there is RF.
+        tune: The tune monitor.
+        dcct: The beam current monitor.
+        status: Which devices are good.
+        defaults: What plans do when they are not told.
+        design: The design model, for predictions.
+        runs: Earlier runs.
+    """
+
+    _child_name_separator = "_"
+    hcm: MagnetFamily
+    vcm: MagnetFamily
+    quadrupoles: MagnetFamily
+    sextupoles: MagnetFamily
+    skew_quadrupoles: MagnetFamily
+    octupoles: MagnetFamily
+    bends: MagnetFamily
+    bpms: Bpms
+    rf: Rf
+    tune: TuneMonitor
+    dcct: Dcct
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        families: Mapping[str, Family[Any]],
+        elements: Mapping[str, Device],
+        instruments: Mapping[str, Device],
+        status: StatusBoard,
+        defaults: Defaults,
+        design: Design,
+        runs: Runs,
+    ) -> None:
+        self.title = title
+        self.families = dict(families)
+        self.elements = dict(elements)
+        self.status = status
+        self.defaults = defaults
+        self.design = design
+        self.runs = runs
+        super().__init__()
+        for name in (*MAGNET_FAMILIES, BPMS):
+            if name in families:
+                setattr(self, name, families[name])
+        for name, device in instruments.items():
+            setattr(self, name, device)
+
+    def __getitem__(self, name: str) -> Any:
+        for there in (self.families, self.elements, dict(self.children())):
+            if name in there:
+                return there[name]
+        known = [*self.families, *dict(self.children()), *self.elements]
+        raise UnknownName(f"family or device of {self.title}", name, known)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.families or name in self.elements
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "families" not in self.__dict__:
+            raise AttributeError(name)
+        has = ", ".join(dict(self.children()))
+        raise AttributeError(f"{self.title} has no {name!r}; it has: {has}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether the machine has this family or instrument."""
+        return name in self.families or name in dict(self.children())
+
+    def mark_bad(self, *names: str) -> None:
+        """Leave these devices out of every default from now on."""
+        self.status.mark(names, good=False)
+
+    def mark_good(self, *names: str) -> None:
+        """Use these devices again."""
+        self.status.mark(names, good=True)
+
+    def setpoints(self) -> tuple[Device, ...]:
+        """Return what must be recorded to know the machine's state.
+
+        The standard magnet families and the RF, each device once.
+        """
+        names = (*MAGNET_FAMILIES, "rf")
+        return tuple(getattr(self, name) for name in names if self.has(name))
+
+    async def connect(
+        self,
+        mock: bool | DeviceMock[Any] = False,
+        timeout: float = CONNECT_TIMEOUT_S,
+        force_reconnect: bool = False,
+    ) -> None:
+        """Connect every family, device and instrument."""
+        devices = {
+            id(device): device
+            for device in (
+                *dict(self.children()).values(),
+                *self.families.values(),
+                *self.elements.values(),
+            )
+        }
+        await asyncio.gather(
+            *(
+                device.connect(mock, timeout, force_reconnect)
+                for device in devices.values()
+            )
+        )

@@ -1,0 +1,41 @@
+"""Which devices are good: one board for a machine, marked at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from acctwin.errors import UnknownName
+from acctwin.names import BoolArray
+
+
+class StatusBoard:
+    """Good or bad, for each device of a machine, by its profile name.
+
+    Every family and every device asks the same board, so that a device which is
+    marked bad is left out of every default at once, without a restart.
+    """
+
+    def __init__(self, good: dict[str, bool]) -> None:
+        self._good = dict(good)
+
+    def is_good(self, name: str) -> bool:
+        """Tell whether a device is good."""
+        return self._good[name]
+
+    def of(self, names: Iterable[str]) -> BoolArray:
+        """Return the status of some devices, (n,)."""
+        return np.fromiter((self._good[name] for name in names), dtype=bool)
+
+    def mark(self, names: Iterable[str], good: bool) -> None:
+        """Mark devices good or bad.
+
+        Raises:
+            UnknownName: One of the names is not a device; none is marked.
+        """
+        wanted = tuple(names)
+        for name in wanted:
+            if name not in self._good:
+                raise UnknownName("device", name, self._good)
+        self._good.update(dict.fromkeys(wanted, good))

@@ -1,0 +1,174 @@
+"""Lattices: opening them, finding elements in them, matching profiles to them."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import at
+from at.lattice import Lattice
+
+from acctwin.errors import AcctwinError, EngineError, Fault, UnknownName, did_you_mean
+from acctwin.model.channels import carries
+from acctwin.model.fodo import fodo_ring
+from acctwin.names import COMPONENT_UNITS
+from acctwin.profiles.profile import (
+    BpmRow,
+    ElementRef,
+    LatticeSource,
+    MagnetRow,
+    Profile,
+)
+
+CODE_RINGS = {"fodo": fodo_ring}
+
+
+def open_lattice(source: LatticeSource) -> Lattice:
+    """Return a whole lattice in which every element is its own object.
+
+    Args:
+        source: ``"at:NAME"``: a file that ships with accelerator-toolbox;
+            ``"code:fodo"``: built in code; else the path of a lattice file.
+
+    Raises:
+        EngineError: There is no such lattice, or it cannot be read.
+    """
+    cell = _read(source)
+    elements = [e.deepcopy() for _ in range(source.repeat) for e in cell]
+    return at.Lattice(
+        elements,
+        name=cell.name,
+        energy=cell.energy,
+        particle=cell.particle,
+        periodicity=1,
+    )
+
+
+def places_of(ring: Lattice) -> dict[str, list[int]]:
+    """Return the indices of the elements of each lattice family, in s order."""
+    places: dict[str, list[int]] = {}
+    for i, element in enumerate(ring):
+        places.setdefault(element.FamName, []).append(i)
+    return places
+
+
+def elements_of(
+    ring: Lattice, ref: ElementRef, places: dict[str, list[int]] | None = None
+) -> list[int]:
+    """Return the indices of the elements that make up one device.
+
+    Args:
+        ring: The lattice.
+        ref: Which occurrences of which family.
+        places: From :func:`places_of`, where many devices are looked up.
+
+    Raises:
+        UnknownName: No element has that family name.
+        EngineError: The family has fewer elements.
+    """
+    places = places_of(ring) if places is None else places
+    if ref.family not in places:
+        raise UnknownName("lattice family", ref.family, places)
+    found = places[ref.family][ref.index : ref.index + ref.count]
+    if len(found) < ref.count or ref.index < 0:
+        have, last = len(places[ref.family]), ref.index + ref.count - 1
+        raise EngineError(
+            f"lattice family {ref.family!r} has {have} elements, "
+            f"numbered 0 to {have - 1}; number {last} is wanted"
+        )
+    return found
+
+
+def match(profile: Profile) -> list[Fault]:
+    """Return what of a profile does not fit its lattice, with file and line.
+
+    Devices without lattice elements, units that are not those of the element
+    (thick or thin), and elements that cannot carry the strength that is asked of
+    them. The list is empty when all is well.
+    """
+    try:
+        ring = open_lattice(profile.lattice)
+    except AcctwinError as error:
+        return [Fault(str(profile.path), 1, 1, str(error))]
+    places = places_of(ring)
+    known: dict[tuple[object, ...], bool] = {}
+    faults: list[Fault] = []
+    for row in (*profile.magnets, *profile.bpms):
+        message = _missing(row, places)
+        if message is None and isinstance(row, MagnetRow):
+            message = _misfit(row, ring, places, known)
+        if message is not None:
+            faults.append(Fault(row.origin.file, row.origin.line, 1, message))
+    if profile.rf is not None and not any(isinstance(e, at.RFCavity) for e in ring):
+        message = f"{profile.rf.name}: the lattice has no cavity; leave out `rf`"
+        origin = profile.rf.origin
+        faults.append(Fault(origin.file, origin.line, 1, message))
+    return faults
+
+
+def _read(source: LatticeSource) -> Lattice:
+    kind, _, name = source.source.partition(":")
+    if kind == "code":
+        if name not in CODE_RINGS:
+            raise UnknownName("lattice built in code", name, CODE_RINGS)
+        return CODE_RINGS[name]()
+    if kind == "at":
+        folder = files("machine_data")
+        known = sorted(item.name for item in folder.iterdir() if item.is_file())
+        if name not in known:
+            raise UnknownName("lattice of accelerator-toolbox", name, known)
+        with as_file(folder / name) as path:
+            return _load(path, source.key)
+    return _load(Path(source.source), source.key)
+
+
+def _load(path: Path, key: str | None) -> Lattice:
+    if not path.is_file():
+        raise EngineError(f"lattice file {path} does not exist")
+    try:
+        return at.load_lattice(str(path), **({"mat_key": key} if key else {}))
+    except Exception as error:
+        raise EngineError(
+            f"lattice file {path} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _missing(row: MagnetRow | BpmRow, places: dict[str, list[int]]) -> str | None:
+    ref = row.element
+    if ref.family not in places:
+        near = did_you_mean(ref.family, places)
+        return f"{row.name}: the lattice has no element {ref.family!r}{near}"
+    have, wanted = len(places[ref.family]), ref.index + ref.count
+    if have < wanted:
+        return (
+            f"{row.name}: the lattice has {have} of element {ref.family!r}, "
+            f"wanted at least {wanted}"
+        )
+    return None
+
+
+def _misfit(
+    row: MagnetRow,
+    ring: Lattice,
+    places: dict[str, list[int]],
+    known: dict[tuple[object, ...], bool],
+) -> str | None:
+    first = ring[places[row.element.family][row.element.index]]
+    kind = (row.element.family, type(first), first.PassMethod, row.component)
+    if kind not in known:
+        known[kind] = carries(first, row.component, ring.energy)
+    if not known[kind]:
+        return (
+            f"{row.name}: lattice element {first.FamName!r} "
+            f"({type(first).__name__}, {first.PassMethod}) cannot carry "
+            f"{row.component!r}"
+        )
+    thick, thin = COMPONENT_UNITS[row.component]
+    unit = thick if first.Length > 0 else thin
+    if row.unit != unit:
+        return (
+            f"{row.name}: unit {row.unit!r} found, wanted {unit!r} for "
+            f"{row.component!r} of {first.FamName!r}, which is "
+            f"{first.Length:g} m long"
+        )
+    return None

@@ -1,0 +1,139 @@
+"""One turn of some particles: the only place that calls pyAT's tracking.
+
+pyAT keeps one cache of C structures per process. Reading 4000 elements into it
+costs ten times what a turn costs, so it is read only when something has changed
+that the cache does not see, or when another lattice has been tracked meanwhile.
+The cache holds a reference to every element that is in it, so the reference count
+of an element that nobody else holds tells whose cache it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import at
+import numpy as np
+from at.lattice import Lattice
+
+from acctwin.names import FloatArray
+
+NOWHERE = np.array([], dtype=np.uint32)
+
+
+class Tracker:
+    """Tracks particles once around a lattice.
+
+    Args:
+        ring: The lattice; its list of elements must not change.
+
+    Attributes:
+        turns: Turns so far, each of any number of particles.
+        particle_turns: Particles tracked so far, each for one turn.
+    """
+
+    def __init__(self, ring: Lattice) -> None:
+        self._ring = ring
+        self._energy, self._particle = float(ring.energy), ring.particle
+        self._call = _direct_call() or _public_call
+        self._witness = ring[0]
+        self._is_fresh = False
+        self._references = 0
+        self.turns = self.particle_turns = 0
+
+    def turn(self, particles: FloatArray, places: np.ndarray = NOWHERE) -> FloatArray:
+        """Track particles for one turn.
+
+        Args:
+            particles: Coordinates, (6, n), Fortran order; overwritten by those at
+                the end of the turn, NaN for a lost particle.
+            places: Where coordinates are wanted: entrances of elements, or the end;
+                in increasing order, dtype uint32.
+
+        Returns:
+            Coordinates at the places, (6, n, n_places).
+        """
+        held = sys.getrefcount(self._witness)
+        keep = self._is_fresh and held == self._references
+        out = self._call(
+            self._ring, particles, places, keep, self._energy, self._particle
+        )
+        if not keep:
+            self._references = sys.getrefcount(self._witness)
+            self._is_fresh = True
+        self.turns += 1
+        self.particle_turns += particles.shape[1]
+        return out[:, :, :, 0]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return len(self._ring)
+
+    def invalidate(self) -> None:
+        """Have the lattice read again before the next turn."""
+        self._is_fresh = False
+
+    def where_lost(self, start: FloatArray) -> str | None:
+        """Return in which element a particle is lost, or None if it survives.
+
+        Args:
+            start: Coordinates at the beginning of the lattice, (6,).
+        """
+        self.invalidate()
+        _, _, data = self._ring.track(start.copy(), losses=True)
+        lost = data["loss_map"]
+        if not lost["islost"][0]:
+            return None
+        return str(self._ring[int(lost["elem"][0])].FamName)
+
+
+Call = Callable[
+    [Lattice, FloatArray, np.ndarray, bool, float, Any],
+    Any,
+]
+
+
+def _direct_call() -> Call | None:
+    """Return pyAT's C function, half the time of the public one; None if it is gone."""
+    try:
+        atpass = importlib.import_module("at.tracking.atpass").atpass
+    except (ImportError, AttributeError):
+        return None
+
+    def call(
+        ring: Lattice,
+        particles: FloatArray,
+        places: np.ndarray,
+        keep: bool,
+        energy: float,
+        particle: Any,
+    ) -> FloatArray:
+        return atpass(
+            ring,
+            particles,
+            1,
+            refpts=places,
+            reuse=keep,
+            energy=energy,
+            particle=particle,
+        )
+
+    return call
+
+
+def _public_call(
+    ring: Lattice,
+    particles: FloatArray,
+    places: np.ndarray,
+    keep: bool,
+    energy: float,
+    particle: Any,
+) -> FloatArray:
+    del energy, particle
+    out, _, _ = at.lattice_track(
+        ring, particles, refpts=places, in_place=True, keep_lattice=keep
+    )
+    return out

@@ -1,0 +1,101 @@
+"""Faults between parts of the YAML file, and between it and the tables.
+
+They are looked for in the document as it was written, so that they are found also
+while other parts of the file have faults of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from acctwin.errors import Fault, did_you_mean
+from acctwin.profiles.document import Document, Way
+from acctwin.profiles.rows import check_numbers, parse_number
+
+RF_NUMBERS = ("low", "high", "tolerance", "delta")
+
+
+def rf_faults(document: Document, names: Collection[str]) -> list[Fault]:
+    """Return what is wrong with the RF's numbers and name."""
+    numbers = {key: _number(document, ("rf", f"{key}_hz")) for key in RF_NUMBERS}
+    faults = [
+        document.fault(("rf", f"{key}_hz"), message)
+        for key, message in check_numbers(**numbers)
+    ]
+    name = document.at(("rf", "name"))
+    if name in names:
+        message = f"duplicate name {name!r}; a magnet or a BPM has it"
+        faults.append(document.fault(("rf", "name"), message))
+    return faults
+
+
+def cell_faults(document: Document) -> list[Fault]:
+    """Return a fault if the first cell is none of the cells."""
+    first = _number(document, ("cells", "first"))
+    count = _number(document, ("cells", "count"))
+    if first > count:
+        message = f"first {first:g} is above the number of cells {count:g}"
+        return [document.fault(("cells", "first"), message)]
+    return []
+
+
+def lattice_faults(document: Document, folder: Path) -> list[Fault]:
+    """Return a fault if the lattice's source is of no known kind, or not there.
+
+    Args:
+        document: The profile.
+        folder: Where a lattice file is looked for.
+    """
+    way = ("lattice", "source")
+    source = document.at(way)
+    if not isinstance(source, str):
+        return []
+    if is_named(source):
+        if source.startswith(("at:", "code:")):
+            return []
+        message = f"unknown source {source!r}; write at:FILE, code:NAME or a path"
+        return [document.fault(way, message)]
+    if not (folder / source).is_file():
+        return [document.fault(way, f"there is no lattice file {folder / source}")]
+    return []
+
+
+def is_named(source: str) -> bool:
+    """Tell ``at:FILE`` and ``code:NAME`` from a path; a drive letter is a path."""
+    return source.find(":") > 1
+
+
+def unknown_families(document: Document, known: Collection[str]) -> list[Fault]:
+    """Return a fault for each family of the imperfections that no table has."""
+    ways = [
+        way
+        for way in document.values
+        if way[:2] == ("imperfections", "magnets") and way[3:4] == ("families",)
+    ]
+    return _unknown(document, [w for w in ways if len(w) == 5], "family", known)
+
+
+def unknown_devices(document: Document, known: Collection[str]) -> list[Fault]:
+    """Return a fault for each device out of service that no table has."""
+    ways = [w for w in document.values if w[:1] == ("out_of_service",) and len(w) == 2]
+    return _unknown(document, ways, "device", known)
+
+
+def _unknown(
+    document: Document, ways: list[Way], what: str, known: Collection[str]
+) -> list[Fault]:
+    faults: list[Fault] = []
+    for way in ways:
+        name = document.at(way)
+        if isinstance(name, str) and name not in known:
+            message = f"no {what} is called {name!r}{did_you_mean(name, known)}"
+            faults.append(document.fault(way, message))
+    return faults
+
+
+def _number(document: Document, way: Way) -> float:
+    """Return a number of the document; NaN if it is not there or not a number."""
+    value = document.at(way)
+    return parse_number(value) if isinstance(value, str) else math.nan

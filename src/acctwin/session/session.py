@@ -1,0 +1,234 @@
+"""A session: RunEngine, machine and catalog, wired together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from bluesky import RunEngine
+from bluesky.preprocessors import SupplementalData
+from bluesky.run_engine import call_in_bluesky_event_loop
+from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
+
+from acctwin.backends.build import build_machine
+from acctwin.backends.sim.machine import SimMachine
+from acctwin.data.scan_id import next_scan_id
+from acctwin.data.store import Store
+from acctwin.devices.ring import Machine
+from acctwin.errors import AcctwinError, PlanError
+from acctwin.model.design import Design
+from acctwin.model.imperfections import draw
+from acctwin.model.process import EngineProcess
+from acctwin.model.spec import spec_of
+from acctwin.names import Mode
+from acctwin.profiles.load import load_profile
+from acctwin.profiles.profile import Profile
+from acctwin.session.metadata import session_metadata
+from acctwin.session.progress import ProgressBar
+
+#: How long devices may take to connect [s].
+CONNECT_TIMEOUT_S = 30.0
+
+
+class Session:
+    """One machine, ready to run plans on. Made by :func:`open_session`.
+
+    Attributes:
+        profile: The machine's profile.
+        machine: Its devices.
+        RE: The Bluesky RunEngine: journal, metadata, baseline and progress bars.
+        store: Where runs go.
+        mode: ``"physics"`` or ``"hardware"``.
+        seed: Of the simulated machine's imperfections, None for the ideal one.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        sim: SimMachine,
+        model: EngineProcess,
+        *,
+        seed: int | None,
+        operator: str | None,
+        progress: bool,
+    ) -> None:
+        self.profile, self.store, self.seed = profile, store, seed
+        self.mode: Mode = "physics"
+        self._sim, self._model, self._is_open = sim, model, True
+        self.machine: Machine = build_machine(profile, sim, Design(model), store)
+        metadata = session_metadata(
+            profile,
+            sim.layout,
+            mode=self.mode,
+            backends=("sim",),
+            operator=operator,
+            seed=seed,
+        )
+        self.RE = _run_engine(self.machine, store, metadata, progress)
+        call_in_bluesky_event_loop(
+            self.machine.connect(timeout=CONNECT_TIMEOUT_S), timeout=None
+        )
+
+    @property
+    def model(self) -> EngineProcess:
+        """The design model, for predictions; it knows nothing of hidden errors."""
+        return self._model
+
+    @property
+    def catalog(self) -> Any:
+        """Tiled client of the runs; every run of this session that ended is there.
+
+        Raises:
+            DataError: The server cannot be reached; the message says where the
+                runs are.
+        """
+        return self.store.catalog
+
+    @property
+    def db(self) -> Any:
+        """The same runs through databroker: ``db[-1].table()``."""
+        return self.store.db
+
+    def run(self, plan: MsgGenerator[Any]) -> Any:
+        """Run a plan to its end and return its result.
+
+        Ctrl-C ends the plan, which puts back what it moved; to pause instead, use
+        ``session.RE(plan)``.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C, when everything is restored.
+            Exception: What the plan raised.
+        """
+        if not self._is_open:
+            raise PlanError("this session is closed; open another one")
+        try:
+            return self.RE(plan).plan_result
+        except RunEngineInterrupted:
+            self.RE.abort("interrupted by the user")
+            raise KeyboardInterrupt from None
+        except FailedStatus as error:
+            if isinstance(error.__cause__, AcctwinError):
+                raise error.__cause__ from error
+            raise
+
+    def switch_to_hardware(self) -> None:
+        """Use the machine's control system from now on.
+
+        Raises:
+            PlanError: The profile has no addresses in a control system.
+        """
+        raise PlanError(
+            f"profile {self.profile.name} ({self.profile.path}) has no control-system "
+            "addresses, so there is no hardware to switch to"
+        )
+
+    def switch_to_physics(self) -> None:
+        """Use the simulated machine from now on; nothing to do when it is in use."""
+
+    def close(self) -> None:
+        """Upload what is left of the runs and end the engines."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self.RE.state == "paused":
+            self.RE.abort("the session was closed")
+        self.store.close()
+        self._sim.engine.close()
+        self._model.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        seed = "" if self.seed is None else f", seed={self.seed}"
+        return f"<acctwin session {self.profile.name!r}, {self.mode}{seed}>"
+
+
+def open_session(
+    profile: str | Path,
+    mode: Mode = "physics",
+    *,
+    catalog: str | Path = "local",
+    site: str | Path | None = None,
+    seed: int | None = None,
+    operator: str | None = None,
+    progress: bool = True,
+) -> Session:
+    """Open a machine.
+
+    Args:
+        profile: Name of a profile of the site, or a path.
+        mode: ``"physics"``: the simulated machine; ``"hardware"``: the real one.
+        catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server.
+        site: Folder with ``devices/ plans/ profiles/``; default: ``$ACCTWIN_SITE``,
+            else the reference machines that ship with acctwin.
+        seed: None: the simulated machine is the design machine. A number: it gets
+            the profile's imperfections, drawn from this seed; the design model
+            stays ideal.
+        operator: For the metadata; default: the user of this computer.
+        progress: Whether long plans show a progress bar.
+
+    Raises:
+        ConfigError: The profile is wrong; all faults at once.
+        UnknownName: There is no such profile.
+        PlanError: ``mode="hardware"`` and the profile has no addresses for it.
+    """
+    checked = load_profile(profile, site)
+    if mode != "physics":
+        raise PlanError(
+            f"profile {checked.name} ({checked.path}) has no control-system "
+            f"addresses: mode={mode!r} is not possible"
+        )
+    errors = draw(checked, seed)
+    engine = EngineProcess(spec_of(checked, errors.misalignments))
+    model = EngineProcess(spec_of(checked))
+    store: Store | None = None
+    try:
+        store = Store.open(catalog)
+        sim = SimMachine(engine, engine.layout, errors, checked.beam_current_a, seed)
+        return Session(
+            checked, store, sim, model, seed=seed, operator=operator, progress=progress
+        )
+    except BaseException:
+        for opened in (store, engine, model):
+            if opened is not None:
+                opened.close()
+        raise
+
+
+def _run_engine(
+    machine: Machine, store: Store, metadata: dict[str, Any], progress: bool
+) -> RunEngine:
+    engine = RunEngine(
+        metadata,
+        call_returns_result=True,
+        scan_id_source=lambda _: next_scan_id(store.folder.root),
+    )
+    engine.preprocessors.append(SupplementalData(baseline=list(machine.setpoints())))
+    engine.preprocessors.append(_quiet_arrays)
+    engine.subscribe(store.journal)
+    if progress:
+        engine.subscribe(ProgressBar())
+    return engine
+
+
+def _quiet_arrays(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+    """Print arrays short while a plan runs.
+
+    Validating an event formats each array with ``repr``: 5 ms for a few hundred
+    numbers. The print options are a context variable, so only the RunEngine's task
+    sees this.
+    """
+    np.set_printoptions(threshold=16)
+    return (yield from plan)

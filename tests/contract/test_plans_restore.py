@@ -1,0 +1,99 @@
+"""Every plan, stopped at every message, leaves the setpoints where they were."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+from bluesky import RunEngine
+from bluesky.run_engine import call_in_bluesky_event_loop
+from toy import toy_machine
+
+from acctwin import plans
+from acctwin.errors import RestoreError
+
+#: How to call each plan on the toy machine. A plan without a case fails below.
+CASES = {
+    "measure_orbit": lambda m: plans.measure_orbit(m, readings=2),
+    "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
+    "measure_orbit_response": lambda m: plans.measure_orbit_response(
+        m, correctors=[m.hcm.select("T/C[01]-H"), m["T/C2-V"]]
+    ),
+    "measure_response": lambda m: plans.measure_response(
+        m, [m["T/C0-H"], m.rf], [m.bpms, m.tune]
+    ),
+    "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
+    "step": lambda m: plans.step(m, "hcm", 1e-5),
+}
+#: Plans that, when they succeed, leave the machine where they brought it.
+MOVERS = {"correct_orbit", "step"}
+
+
+class Stopped(Exception):  # noqa: N818
+    """Thrown into a plan where the test stops it."""
+
+
+def stop_at(plan, number):
+    """Hand on a plan's messages, and throw into it at one of them."""
+    messages, answer = iter(plan), None
+    for count in range(10**6):
+        try:
+            if count == number:
+                message = messages.throw(Stopped(f"at message {number}"))
+            else:
+                message = messages.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = yield message
+    return None
+
+
+def counted(plan, numbers):
+    """Hand on a plan's messages and count them."""
+    messages, answer = iter(plan), None
+    while True:
+        try:
+            message = messages.send(answer)
+        except StopIteration:
+            return
+        numbers.append(message.command)
+        answer = yield message
+
+
+@pytest.fixture(scope="module")
+def engine():
+    run_engine = RunEngine({})
+    yield run_engine
+    run_engine.loop.call_soon_threadsafe(run_engine.loop.stop)
+    run_engine._th.join(5)
+    run_engine.loop.close()
+
+
+def test_every_plan_has_a_case():
+    assert set(CASES) == set(plans.__all__), "a plan has no case in CASES"
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_plan_that_is_stopped_anywhere_restores(engine, name):
+    machine, sim = toy_machine()
+    call_in_bluesky_event_loop(machine.connect())
+    commands: list[str] = []
+    engine(counted(CASES[name](machine), commands))
+    if name not in MOVERS:
+        assert np.array_equal(sim.setpoints, sim.layout.values)
+    # From the last change of rewindability on, all that is left is to close the run.
+    done = len(commands) - 1 - commands[::-1].index("rewindable")
+    for number in range(1, done):
+        sim.put(np.arange(len(sim.setpoints)), sim.layout.values)
+        sim.changes.notify()
+        with pytest.raises((Stopped, RestoreError)):
+            engine(stop_at(CASES[name](machine), number))
+        assert np.array_equal(sim.setpoints, sim.layout.values), (
+            f"{name} stopped at message {number} ({commands[number]}) left the "
+            f"machine at {sim.setpoints}"
+        )
