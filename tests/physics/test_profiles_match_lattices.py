@@ -9,6 +9,8 @@ import at
 import machine_data
 import pytest
 
+from acctwin.model.fodo import fodo_ring
+from acctwin.model.lattice import match
 from acctwin.names import COMPONENT_UNITS
 from acctwin.profiles import MagnetRow, Profile, find_site, load_profile, profile_names
 from acctwin.profiles.profile import ElementRef
@@ -54,9 +56,7 @@ def lattice(name: str) -> at.Lattice:
     source = load_profile(name, SITE).lattice
     kind, _, file = source.source.partition(":")
     if kind == "code":
-        from acctwin.model import fodo
-
-        return fodo.fodo()
+        return fodo_ring()
     (folder,) = machine_data.__path__
     ring = at.load_lattice(str(Path(folder) / file))
     return ring.repeat(source.repeat) if source.repeat > 1 else ring
@@ -82,7 +82,7 @@ def strength(row: MagnetRow, parts: list[at.Element]) -> float:
     element = parts[0]
     if row.component in ("hkick", "vkick"):
         kick = getattr(element, "KickAngle", (0.0, 0.0))
-        return float(kick["hkick vkick".split().index(row.component)])
+        return float(kick[["hkick", "vkick"].index(row.component)])
     if row.component == "angle":
         return float(sum(part.BendingAngle for part in parts))
     skew, order = row.component[0] == "a", int(row.component[1])
@@ -97,6 +97,11 @@ def is_long(row: MagnetRow) -> bool:
 
 def test_every_profile_has_a_case():
     assert set(NAMES) == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_faults(name: str):
+    assert match(load_profile(name, SITE)) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,7 +131,7 @@ def test_units_follow_the_length(name: str):
     for row in load_profile(name, SITE).magnets:
         if len(set(COMPONENT_UNITS[row.component])) == 2:
             length = elements(name, row.element)[0].Length
-            assert is_long(row) == (length > 1e-4), row
+            assert is_long(row) == (length > 0), row
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -173,9 +173,7 @@ MAGNET_FAULTS = [
 
 
 @pytest.mark.parametrize(("_", "old", "new", "wanted"), MAGNET_FAULTS)
-def test_a_fault_in_the_magnets(
-    site: Site, _: str, old: str, new: str, wanted: str
-):
+def test_a_fault_in_the_magnets(site: Site, _: str, old: str, new: str, wanted: str):
     assert old in MAGNETS
     found = faults(site(magnets=MAGNETS.replace(old, new, 1)))
     expected = f"devices/ring/magnets.csv:{wanted}"
@@ -329,3 +327,33 @@ def test_empty_files(site: Site):
 def test_an_unknown_profile_offers_the_nearest(site: Site):
     with pytest.raises(UnknownName, match=r"did you mean 'ring'\?"):
         load_profile("rign", site())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("description", "descripton"),
+        ("current_ma", "current"),
+        ("beam:\n  current_ma: 200\n", ""),
+        ("delta_hz: 1e3", "delta_hz: fast"),
+        ("dx_m: 1e-6", "dx: 1e-6"),
+        ("dx_m: 1e-6", "dx_m: -1"),
+    ],
+)
+def test_a_fault_in_one_section_leaves_a_profile_to_check_on(
+    site: Site, old: str, new: str
+):
+    profile, found = read_profile("ring", site(YAML.replace(old, new, 1)))
+    assert found
+    assert profile is not None
+    assert len(profile.magnets) == 11
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("source", "sauce"), ("code:fodo", "at:x.mat"), ("machine", "machin")],
+)
+def test_without_lattice_or_machine_there_is_no_profile(site: Site, old: str, new: str):
+    profile, found = read_profile("ring", site(YAML.replace(old, new, 1)))
+    assert found
+    assert profile is None

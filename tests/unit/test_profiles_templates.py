@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def test_cells_are_numbered_once_each_from_the_first(first: int, count: int):
     numbers = cell_numbers(first, count)
     assert numbers[0] == first
     assert sorted(numbers) == list(range(1, count + 1))
-    assert all(b == a % count + 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    assert all(b == a % count + 1 for a, b in pairwise(numbers))
 
 
 def test_the_cells_of_the_ebs():

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from acctwin.cli.output import console, grid
 
 if TYPE_CHECKING:
     from acctwin.analysis.correction import CorrectionResult
@@ -30,12 +31,17 @@ class Stages:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
-        """Time one stage."""
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time one stage.
+
+        Args:
+            name: In the closing table.
+            title: What the user reads while it is under way.
+        """
         self.console.print(f"{title} …")
         begun = time.perf_counter()
         yield
-        self.seconds[title] = time.perf_counter() - begun
+        self.seconds[name] = time.perf_counter() - begun
 
 
 @dataclass(frozen=True)
@@ -67,43 +73,47 @@ def demo(
     """
     from acctwin.session.session import open_session
 
-    console = Console(stderr=json)
-    stages = Stages(console)
-    with stages.stage(f"Opening {profile}, seed {seed}"):
+    screen = Console(stderr=True) if json else console()
+    stages = Stages(screen)
+    with stages.stage("open the session", f"Opening {profile}, seed {seed}"):
         session = open_session(profile, seed=seed, catalog=out / "data", site=site)
     with session:
         outcome = _measure(session, stages)
-        with stages.stage("Reading the runs back from Tiled through databroker"):
+        with stages.stage("read back", "Reading the runs back through databroker"):
             stored = _read_back(session, outcome)
-        with stages.stage("Drawing plots"):
+        with stages.stage("draw plots", "Drawing plots"):
             plots = _draw(outcome, out)
     summary = _summary(outcome, stored, stages, plots)
     if json:
         typer.echo(json_module.dumps(summary, indent=1))
     else:
-        console.print(_table(summary))
-        console.print(f"Plots and data are in {out}")
+        screen.print(grid("acctwin demo", _rows(summary)))
+        screen.print(f"Plots and data are in {out}")
 
 
 def _measure(session: Session, stages: Stages) -> Outcome:
     from acctwin import plans
 
     machine = session.machine
-    with stages.stage("Measuring the orbit"):
+    knobs = [machine.hcm, machine.vcm, *([machine.rf] if machine.has("rf") else [])]
+    count = len(machine.hcm.good()) + len(machine.vcm.good())
+    with stages.stage("measure the orbit", "Measuring the orbit"):
         before = session.run(plans.measure_orbit(machine))
-    correctors = len(machine.hcm.good()) + len(machine.vcm.good())
-    with stages.stage(f"Measuring the response to {correctors} correctors"):
-        response = session.run(plans.measure_orbit_response(machine))
-    with stages.stage("Correcting the orbit"):
+    with stages.stage(
+        "measure the response", f"Measuring the response to {count} correctors"
+    ):
+        response = session.run(plans.measure_orbit_response(machine, correctors=knobs))
+    with stages.stage("correct the orbit", "Correcting the orbit"):
         correction = session.run(plans.correct_orbit(machine, response))
-    with stages.stage("Measuring the orbit again"):
+    with stages.stage("measure it again", "Measuring the orbit again"):
         after = session.run(plans.measure_orbit(machine))
     return Outcome(before, after, response, correction)
 
 
 def _read_back(session: Session, outcome: Outcome) -> dict[str, int]:
     """Count what is stored, and compare the stored response with the measured."""
-    from acctwin.data.runs import Run, documents
+    from acctwin.data.replay import documents
+    from acctwin.data.runs import Run
     from acctwin.errors import DataError
     from acctwin.plans.response import analyse
 
@@ -141,33 +151,41 @@ def _summary(
     outcome: Outcome, stored: dict[str, int], stages: Stages, plots: list[str]
 ) -> dict[str, Any]:
     before, after = outcome.before.rms, outcome.after.rms
-    kicks = outcome.correction.setpoints
+    correction = outcome.correction
+    kicks = correction.setpoints[[name != "rf" for name in correction.actuators]]
     return {
         "rms_before_um": [value * 1e6 for value in before],
         "rms_after_um": [value * 1e6 for value in after],
         "reduction": [b / a for b, a in zip(before, after, strict=True)],
         "largest_kick_urad": float(np.abs(kicks).max()) * 1e6,
-        "singular_values": outcome.correction.kept,
-        "stopped": outcome.correction.stopped,
+        "singular_values": correction.kept,
+        "iterations": correction.iterations,
+        "stopped": correction.stopped,
         **stored,
         "seconds": {name: round(s, 2) for name, s in stages.seconds.items()},
         "plots": plots,
     }
 
 
-def _table(summary: dict[str, Any]) -> Table:
-    table = Table(title="acctwin demo", show_header=False)
-    for i, plane in enumerate(("horizontal", "vertical")):
-        table.add_row(
-            f"rms orbit, {plane}",
-            f"{summary['rms_before_um'][i]:.1f} µm → "
-            f"{summary['rms_after_um'][i]:.2f} µm "
-            f"({summary['reduction'][i]:.0f} times smaller)",
+def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    values = {
+        f"rms orbit, {plane}": f"{before:.1f} µm → {after:.2f} µm, {factor:.0f} times "
+        "smaller"
+        for plane, before, after, factor in zip(
+            ("horizontal", "vertical"),
+            summary["rms_before_um"],
+            summary["rms_after_um"],
+            summary["reduction"],
+            strict=True,
         )
-    table.add_row("largest kick", f"{summary['largest_kick_urad']:.1f} µrad")
-    table.add_row("singular values used", str(summary["singular_values"]))
-    table.add_row("runs, events stored", f"{summary['runs']}, {summary['events']}")
+    }
+    values["largest kick"] = f"{summary['largest_kick_urad']:.1f} µrad"
+    values["correction"] = (
+        f"{summary['iterations']} iterations, {summary['singular_values']} singular "
+        f"values; {summary['stopped']}"
+    )
+    values["stored in Tiled"] = f"{summary['runs']} runs, {summary['events']} events"
     for name, seconds in summary["seconds"].items():
-        table.add_row(name, f"{seconds:.1f} s")
-    table.add_row("total", f"{sum(summary['seconds'].values()):.1f} s")
-    return table
+        values[f"time to {name}"] = f"{seconds:.1f} s"
+    values["time in all"] = f"{sum(summary['seconds'].values()):.1f} s"
+    return [{"what": name, "result": value} for name, value in values.items()]

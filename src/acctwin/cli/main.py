@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from acctwin.cli.check import check
 from acctwin.cli.demo import demo
+from acctwin.cli.runs import runs
 from acctwin.cli.show import show
 from acctwin.errors import AcctwinError, UnknownName
 
@@ -17,7 +17,7 @@ from acctwin.errors import AcctwinError, UnknownName
 class Commands(TyperGroup):
     """Sub-commands whose own errors are a plain message, never a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run a command; exit with 2 for an unknown name, 1 for other errors."""
         try:
             return super().invoke(ctx)
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(check)
 app.command()(show)
+app.command()(runs)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 #: Columns of a page that is not a terminal.
 PAGE = 120
@@ -20,12 +21,13 @@ def console() -> Console:
 
 def grid(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of rows that all have the same keys; numbers to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    heading = Text(title, style="bold") if title else None
+    table = Table(title=heading, title_justify="left", box=None, pad_edge=False)
     for key, value in rows[0].items():
         numeric = isinstance(value, int | float)
         table.add_column(key, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(Text(_text(value)) for value in row.values()))
     return table
 
 

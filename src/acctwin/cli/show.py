@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from acctwin.cli.output import console, grid
-from acctwin.errors import UnknownName
+from acctwin.errors import ConfigError, UnknownName
+from acctwin.names import BPMS, MAGNET_FAMILIES
 
 if TYPE_CHECKING:
     from acctwin.profiles.profile import BpmRow, ElementRef, MagnetRow, Profile
@@ -44,11 +46,13 @@ def show(
 
 
 def families(profile: Profile) -> list[dict[str, Any]]:
-    """Return a row for each family of a profile, and one for the RF."""
+    """Return a row for each family, those that plans ask for first; and the RF."""
     rows = {row.name: row for row in (*profile.magnets, *profile.bpms)}
+    groups = profile.families()
+    first = [family for family in (*MAGNET_FAMILIES, BPMS) if family in groups]
     found: list[dict[str, Any]] = []
-    for family, names in profile.families().items():
-        members = [rows[name] for name in names]
+    for family in dict.fromkeys([*first, *groups]):
+        members = [rows[name] for name in groups[family]]
         in_use = sum(member.status for member in members)
         found.append(_family(family, len(members), in_use, *_strength(members)))
     if profile.rf is not None:
@@ -71,9 +75,7 @@ def devices(profile: Profile, wanted: str) -> list[dict[str, Any]]:
     if not names:
         known = [*groups, *rows, *([rf.name] if rf else [])]
         raise UnknownName(f"family or device of {profile.name}", wanted, known)
-    from acctwin.model.lattice import positions
-
-    s = positions(profile)
+    s = _positions(profile)
     found = [_row(rows[name], s) for name in names]
     return sorted(found, key=lambda row: row["s"])
 
@@ -92,7 +94,9 @@ def _family(
 
 def _strength(members: Sequence[MagnetRow | BpmRow]) -> tuple[str, str]:
     """Return component and unit of a family; BPMs read x and y."""
-    components = dict.fromkeys(getattr(member, "component", "x, y") for member in members)
+    components = dict.fromkeys(
+        getattr(member, "component", "x, y") for member in members
+    )
     return ", ".join(components), getattr(members[0], "unit", "m")
 
 
@@ -122,6 +126,26 @@ def _device(
         "delta": delta,
         "status": int(status),
     }
+
+
+def _positions(profile: Profile) -> dict[str, float]:
+    """Return the middle of each device along the lattice [m].
+
+    Raises:
+        ConfigError: Devices that the lattice does not have.
+    """
+    from acctwin.model.lattice import elements_of, match, open_lattice, places_of
+
+    if faults := match(profile):
+        raise ConfigError(faults)
+    ring = open_lattice(profile.lattice)
+    places = places_of(ring)
+    s = [0.0, *accumulate(element.Length for element in ring)]
+    middle: dict[str, float] = {}
+    for row in (*profile.magnets, *profile.bpms):
+        found = elements_of(ring, row.element, places)
+        middle[row.name] = (s[found[0]] + s[found[-1] + 1]) / 2
+    return middle
 
 
 def _element(ref: ElementRef) -> str:

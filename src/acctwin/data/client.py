@@ -27,7 +27,7 @@ def open_catalog(url: str, api_key: str | None) -> Any:
 
     client = from_uri(url, api_key=api_key)
     if any(spec.name == "CatalogOfBlueskyRuns" for spec in client.specs):
-        return client
+        return _with_own_classes(client)
     raise DataError(
         f"{url} is not a catalogue of Bluesky runs: its root has the specs "
         f"{[spec.name for spec in client.specs]}. Give the URL of the container "
@@ -39,4 +39,17 @@ def open_broker(catalog: Any) -> Any:
     """Return databroker's view of a catalogue: ``db[-1].table()``, ``db(...)``."""
     from databroker.v1 import Broker
 
-    return Broker(catalog)
+    return Broker(_with_own_classes(catalog))
+
+
+def _with_own_classes(catalog: Any) -> Any:
+    """Return the catalogue with a table of client classes of its own.
+
+    databroker asks for runs of an older kind by writing into that table, which is
+    one for the whole process: every other catalogue would change with it.
+    """
+    from tiled.utils import OneShotCachedMap
+
+    shared = catalog.structure_clients
+    own = OneShotCachedMap({key: lambda key=key: shared[key] for key in shared})
+    return catalog.new_variation(structure_clients=own)

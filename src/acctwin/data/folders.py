@@ -75,6 +75,13 @@ class StoreFolder:
             file.write(key)
         return key
 
+    def set_api_key(self, key: str) -> None:
+        """Replace the server's key."""
+        (self.root / "api_key").unlink(missing_ok=True)
+        descriptor = os.open(self.root / "api_key", os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key)
+
     def server(self) -> dict[str, Any]:
         """Return ``uri`` and ``pid`` of the server, empty when none has started."""
         return read_json(self.server_file)

@@ -13,6 +13,7 @@ not worth beam time. The file keeps all frames before the fault.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import struct
@@ -69,8 +70,9 @@ class Journal:
             DataError: The document could not be written.
         """
         try:
+            frame = encode_frame(name, doc)
             run = self._run_uid(name, doc)
-            self._append(run, encode_frame(name, doc))
+            self._append(run, frame)
             if name == "stop":
                 self._finish(run)
         except (OSError, TypeError, ValueError, OverflowError, DataError) as error:
@@ -113,11 +115,19 @@ class Journal:
         before = file.tell()
         try:
             if file.write(frame) != len(frame):
-                raise OSError(28, "no space left on the disk")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             file.truncate(before)
             file.seek(before)
+            if before == 0:
+                self._abandon(run)
             raise
+
+    def _abandon(self, run: str) -> None:
+        """Forget a run whose start document could not be written."""
+        self._files.pop(run).close()
+        self._uids.remove(run)
+        (self.folder / f"{run}{OPEN}").unlink()
 
     def _finish(self, run: str) -> None:
         file = self._files.pop(run)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from acctwin.data.runs import Document, Run, Stream
+from acctwin.data.journal import Document
+from acctwin.data.runs import Run, Stream
 
 Callback = Callable[[str, dict[str, Any]], Any]
 
@@ -27,6 +28,7 @@ def documents(run: Any) -> Iterator[Document]:
     Args:
         run: A Tiled client of the run: ``catalog[uid]``.
     """
+    run = run.v3  # whatever kind of client databroker made of it
     yield "start", _plain(run.metadata["start"])
     streams = ((run[name].descriptors, _stored_events(run[name])) for name in run)
     yield from _body(streams)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acctwin.data.journal import Document
 from acctwin.errors import DataError, UnknownName
-
-Document = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from acctwin.data.folders import StoreFolder, make_private, write_json
+from acctwin.data.folders import FileLock, StoreFolder, make_private, write_json
 from acctwin.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,46 @@ class TiledServer:
             f"the Tiled server of {self._folder.root} did not come up within "
             f"{timeout_s:g} s; its log is beside the journal"
         )
+
+
+def serve(
+    root: Path,
+    ended: threading.Event,
+    *,
+    host: str = LOOPBACK,
+    port: int | None = None,
+    api_key: str | None = None,
+) -> None:
+    """Serve a store from this process until `ended` is set.
+
+    Args:
+        root: Folder of the store; made if there is none.
+        ended: Set it to end the server.
+        host: Address to listen on; anything but loopback is open to the network.
+        port: Port to listen on, any free one if not given.
+        api_key: Key that clients must give; made up and kept if not given.
+
+    Raises:
+        DataError: Another process serves this store, or the port is taken.
+    """
+    folder = StoreFolder(make_private(root).resolve())
+    lock = FileLock(folder.owner_lock)
+    if not lock.acquire():
+        raise DataError(
+            f"the store {folder.root} is already served at "
+            f"{folder.server().get('uri', 'an address not known yet')} by process "
+            f"{folder.server().get('pid', 'unknown')}: use that server, or end it"
+        )
+    if api_key is not None:
+        folder.set_api_key(api_key)
+    server = TiledServer(folder, host=host, port=port)
+    try:
+        server.start()
+        while server.is_running and not ended.wait(0.5):
+            pass
+    finally:
+        server.stop()
+        lock.release()
 
 
 def build_app(folder: StoreFolder) -> Any:

@@ -55,7 +55,8 @@ class Service:
         self._upload = FileLock(self.journal / "upload.lock")
         self._server: TiledServer | None = None
         self._uploaders = [Uploader(self.journal, self.connect)]
-        self._adopted: list[FileLock] = []
+        self._adopted: dict[Path, list[FileLock]] = {}
+        self._seen: set[Path] = set()
         self._next_adoption = 0.0
         self._state: dict[str, Any] = {}
 
@@ -106,6 +107,7 @@ class Service:
             self._keep_server()
             for uploader in self._uploaders:
                 uploader.step()
+            self._leave_adopted()
         except Exception as error:
             if not is_connection_error(error):
                 log.exception("the data service goes on after an error")
@@ -135,23 +137,31 @@ class Service:
         self._next_adoption = time.monotonic() + ADOPT_EVERY_S
         for folder in self.folder.journals.iterdir():
             # A young folder without runs may be that of a session just opening.
-            if folder != self.journal and (run_files(folder) or _is_old(folder)):
+            is_other = folder != self.journal and folder not in self._seen
+            if is_other and (run_files(folder) or _is_old(folder)):
                 self._adopt_folder(folder)
 
     def _adopt_folder(self, folder: Path) -> None:
         locks = [FileLock(folder / "session.lock"), FileLock(folder / "upload.lock")]
-        if all(lock.acquire() for lock in locks):
-            uploader = Uploader(folder, self.connect)
-            uploader.adopt()
+        if not all(lock.acquire() for lock in locks):
+            for lock in locks:
+                lock.release()
+            return
+        self._seen.add(folder)
+        log.warning("taking over the runs of session %s", folder.name)
+        uploader = Uploader(folder, self.connect)
+        uploader.adopt()
+        self._uploaders.append(uploader)
+        self._adopted[folder] = locks
+
+    def _leave_adopted(self) -> None:
+        """Remove the journals that were taken over and are uploaded."""
+        for uploader in self._uploaders[1:]:
             if uploader.is_idle:
-                remove_journal(folder)
-            else:
-                log.warning("taking over the runs of session %s", folder.name)
-                self._uploaders.append(uploader)
-                self._adopted += locks
-                return
-        for lock in locks:
-            lock.release()
+                self._uploaders.remove(uploader)
+                remove_journal(uploader.folder)
+                for lock in self._adopted.pop(uploader.folder):
+                    lock.release()
 
     def _report(self, error: Exception | None, doing: str = "ready") -> None:
         """Tell the session what goes on, where it can read it."""

@@ -171,6 +171,7 @@ class Store:
             return
         self._closing = True
         self.journal.close()
+        self._disconnect()
         self._lock.release()
         if self._temporary:
             self._service.kill()
@@ -189,7 +190,9 @@ class Store:
     def _leave(self) -> None:
         """Remove this session's journal folder, or say what is still in it."""
         home = self.journal.folder
-        waiting = [p.stem for s in (OPEN, DONE, REFUSED) for p in home.glob(f"*{s}")]
+        if refused := self._refused():
+            log.warning("%s", refused)
+        waiting = [p.stem for s in (OPEN, DONE) for p in home.glob(f"*{s}")]
         if waiting:
             log.warning(
                 "%d runs are not in Tiled yet%s. They are safe in %s and the next "
@@ -263,9 +266,15 @@ class Store:
             )
         uri = self._uri()
         if uri != self._catalog_uri:
+            self._disconnect()
             key = self._api_key if self._url else self.folder.api_key()
             self._catalog, self._catalog_uri = open_catalog(uri, key), uri
         return self._catalog
+
+    def _disconnect(self) -> None:
+        if self._catalog is not None:
+            self._catalog.context.close()
+        self._catalog, self._catalog_uri = None, ""
 
     def _uri(self) -> str:
         return self._url or self.folder.server().get("uri", "")

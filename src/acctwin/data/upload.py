@@ -128,7 +128,9 @@ class Uploader:
         return not run_files(self.folder)
 
     def adopt(self) -> None:
-        """Finish the runs whose session died."""
+        """Finish the runs whose session died, and try again what was refused."""
+        for path in self.folder.glob(f"*{REFUSED}"):
+            path.rename(path.with_suffix(DONE))
         for path in self.folder.glob(f"*{OPEN}"):
             try:
                 log.warning("run %s was not stopped: it ends here", path.stem)
@@ -204,9 +206,9 @@ def is_stopped(catalog: Any, path: Path) -> bool:
 
 
 def is_connection_error(error: Exception) -> bool:
-    """Whether the server could not be reached, or could not serve anything."""
+    """Whether the server could not be reached, whatever the request was."""
     import httpx
 
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code >= 500
+        return error.response.status_code in {502, 503, 504}
     return isinstance(error, httpx.TransportError | ConnectionError)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import at
 import numpy as np
-from at.lattice import Element, Lattice
 
 from acctwin.errors import EngineError
+from acctwin.model.pyat import Element, Lattice
 from acctwin.names import Component, FloatArray
 
 #: Where a component lives: attribute and index.
@@ -176,7 +176,7 @@ def _channels(
 
 def _is_seen(ring: Lattice, element: Element, component: Component) -> bool:
     copy = element.deepcopy()
-    line = at.Lattice([copy], energy=ring.energy, particle=ring.particle)
+    line: Lattice = at.Lattice([copy], energy=ring.energy, particle=ring.particle)
     attribute, index = PLACES[component]
 
     def turn(keep: bool) -> FloatArray:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import at
-from at.lattice import Element, Lattice
+
+from acctwin.model.pyat import Element, Lattice
 
 CELLS = 16
 ENERGY_EV = 1.5e9

@@ -6,11 +6,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import at
-from at.lattice import Lattice
 
 from acctwin.errors import AcctwinError, EngineError, Fault, UnknownName, did_you_mean
 from acctwin.model.channels import carries
 from acctwin.model.fodo import fodo_ring
+from acctwin.model.pyat import Lattice
 from acctwin.names import COMPONENT_UNITS
 from acctwin.profiles.profile import (
     BpmRow,

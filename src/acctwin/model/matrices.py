@@ -50,8 +50,15 @@ class TurnMap:
 
     @cached_property
     def closing(self) -> FloatArray:
-        """(M − 1)⁻¹, (n, n): from a gap in the turn to the step that closes it."""
-        return np.linalg.inv(self.matrix - np.eye(self.dimensions))
+        """(M − 1)⁻¹, (n, n): from a gap in the turn to the step that closes it.
+
+        Not finite where there is none: a tune is an integer.
+        """
+        try:
+            inverse = np.linalg.inv(self.matrix - np.eye(self.dimensions))
+        except np.linalg.LinAlgError:
+            return np.full_like(self.matrix, np.inf)
+        return np.asarray(inverse, dtype=np.float64)
 
 
 def turn_map(tracker: Tracker, start: FloatArray, dimensions: int) -> TurnMap | None:
@@ -79,7 +86,7 @@ def turn_map(tracker: Tracker, start: FloatArray, dimensions: int) -> TurnMap | 
     plus, minus = at_places[:, :, :columns], at_places[:, :, columns : 2 * columns]
     slopes = (plus - minus) / steps
     return TurnMap(
-        start=start.copy(),
+        start=start,
         orbit=np.ascontiguousarray(at_places[:, :, -1]),
         transfer=np.ascontiguousarray(slopes[:, :dimensions, :dimensions]),
         momentum=np.ascontiguousarray(slopes[:, :4, 4]),

@@ -8,9 +8,7 @@ from acctwin.model.engine import EngineSpec, Knob, Misalignment, Monitor
 from acctwin.profiles.profile import Profile
 
 
-def spec_of(
-    profile: Profile, misalignments: Sequence[Misalignment] = ()
-) -> EngineSpec:
+def spec_of(profile: Profile, misalignments: Sequence[Misalignment] = ()) -> EngineSpec:
     """Return the engine of a machine: knobs in magnet order, monitors in BPM order.
 
     Args:

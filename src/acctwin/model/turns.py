@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import at
 import numpy as np
-from at.lattice import Lattice
 
+from acctwin.model.pyat import Element, Lattice
 from acctwin.names import FloatArray
 
 NOWHERE = np.array([], dtype=np.uint32)
@@ -37,7 +36,7 @@ class Tracker:
     def __init__(self, ring: Lattice) -> None:
         self._ring = ring
         self._energy, self._particle = float(ring.energy), ring.particle
-        self._call = _direct_call() or _public_call
+        self._call, self._call_element = _direct_calls() or (_public_turn, _public_pass)
         self._witness = ring[0]
         self._is_fresh = False
         self._references = 0
@@ -76,6 +75,20 @@ class Tracker:
         """Have the lattice read again before the next turn."""
         self._is_fresh = False
 
+    def through(self, element: int, start: FloatArray) -> FloatArray:
+        """Track one particle through one element, with its present strengths.
+
+        Args:
+            element: Index of the element.
+            start: Coordinates at its entrance, (6,).
+
+        Returns:
+            Coordinates at its exit, (6,).
+        """
+        particle = np.array(start[:, None], order="F")
+        self._call_element(self._ring[element], particle, self._energy, self._particle)
+        return particle[:, 0]
+
     def where_lost(self, start: FloatArray) -> str | None:
         """Return in which element a particle is lost, or None if it survives.
 
@@ -90,20 +103,19 @@ class Tracker:
         return str(self._ring[int(lost["elem"][0])].FamName)
 
 
-Call = Callable[
-    [Lattice, FloatArray, np.ndarray, bool, float, Any],
-    Any,
-]
+Turn = Callable[[Lattice, FloatArray, np.ndarray, bool, float, Any], FloatArray]
+Pass = Callable[[Element, FloatArray, float, Any], None]
 
 
-def _direct_call() -> Call | None:
-    """Return pyAT's C function, half the time of the public one; None if it is gone."""
+def _direct_calls() -> tuple[Turn, Pass] | None:
+    """Return pyAT's C functions, quicker than the public ones, if they exist."""
     try:
-        atpass = importlib.import_module("at.tracking.atpass").atpass
+        module = importlib.import_module("at.tracking.atpass")
+        atpass, elempass = module.atpass, module.elempass
     except (ImportError, AttributeError):
         return None
 
-    def call(
+    def turn(
         ring: Lattice,
         particles: FloatArray,
         places: np.ndarray,
@@ -121,10 +133,15 @@ def _direct_call() -> Call | None:
             particle=particle,
         )
 
-    return call
+    def through(
+        element: Element, particles: FloatArray, energy: float, particle: Any
+    ) -> None:
+        elempass(element, particles, energy=energy, particle=particle)
+
+    return turn, through
 
 
-def _public_call(
+def _public_turn(
     ring: Lattice,
     particles: FloatArray,
     places: np.ndarray,
@@ -133,7 +150,11 @@ def _public_call(
     particle: Any,
 ) -> FloatArray:
     del energy, particle
-    out, _, _ = at.lattice_track(
-        ring, particles, refpts=places, in_place=True, keep_lattice=keep
-    )
+    out, _, _ = ring.track(particles, refpts=places, in_place=True, keep_lattice=keep)
     return out
+
+
+def _public_pass(
+    element: Element, particles: FloatArray, energy: float, particle: Any
+) -> None:
+    element.track(particles, in_place=True, energy=energy, particle=particle)

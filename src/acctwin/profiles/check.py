@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import typing
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,12 +20,42 @@ def check_document(document: Document) -> tuple[ProfileFile | None, list[Fault]]
     """Check a document against the schema.
 
     Returns:
-        The checked file, or None if it has faults; and all its faults.
+        The checked file, without the sections that have faults; None if it is of
+        no use then; and all faults.
     """
     try:
         return ProfileFile.model_validate(document.data), []
     except ValidationError as error:
-        return None, [_fault(document, details) for details in error.errors()]
+        details = error.errors()
+    return _good_part(document, details), [_fault(document, d) for d in details]
+
+
+def _good_part(document: Document, wrong: list[ErrorDetails]) -> ProfileFile | None:
+    """Return the file without what is wrong, so that the rest can be checked on."""
+    if () in [details["loc"] for details in wrong]:
+        return None
+    data: dict[str, Any] = copy.deepcopy(document.data)
+    for details in wrong:
+        way = details["loc"]
+        if details["type"] != "extra_forbidden":
+            data.pop(str(way[0]), None)
+    for details in wrong:
+        if details["type"] == "extra_forbidden":
+            _drop(data, details["loc"])
+    data.setdefault("beam", {"current_ma": "0"})
+    try:
+        return ProfileFile.model_validate(data)
+    except ValidationError:
+        return None
+
+
+def _drop(section: Any, way: Way) -> None:
+    """Delete a key, if the sections above it are still there."""
+    for step in way[:-1]:
+        if isinstance(section, dict) and step not in section:
+            return
+        section = cast("Any", section[step])
+    del section[way[-1]]
 
 
 def _fault(document: Document, details: ErrorDetails) -> Fault:

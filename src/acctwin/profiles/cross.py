@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from importlib.resources import files
 from pathlib import Path
 
 from acctwin.errors import Fault, did_you_mean
 from acctwin.profiles.document import Document, Way
+from acctwin.profiles.files import shown
 from acctwin.profiles.rows import check_numbers, parse_number
 
 RF_NUMBERS = ("low", "high", "tolerance", "delta")
@@ -52,14 +54,23 @@ def lattice_faults(document: Document, folder: Path) -> list[Fault]:
     source = document.at(way)
     if not isinstance(source, str):
         return []
-    if is_named(source):
-        if source.startswith(("at:", "code:")):
-            return []
-        message = f"unknown source {source!r}; write at:FILE, code:NAME or a path"
-        return [document.fault(way, message)]
-    if not (folder / source).is_file():
-        return [document.fault(way, f"there is no lattice file {folder / source}")]
-    return []
+    message = _source_fault(source, folder)
+    return [document.fault(way, message)] if message else []
+
+
+def _source_fault(source: str, folder: Path) -> str | None:
+    kind, _, name = source.partition(":")
+    if not is_named(source):
+        path = folder / source
+        return None if path.is_file() else f"there is no lattice file {shown(path)}"
+    if kind == "at":
+        known = sorted(item.name for item in files("machine_data").iterdir())
+        hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+        message = f"accelerator-toolbox has no lattice {name!r}{hint}"
+        return None if name in known else message
+    if kind == "code":
+        return None
+    return f"unknown source {source!r}; write at:FILE, code:NAME or a path"
 
 
 def is_named(source: str) -> bool:

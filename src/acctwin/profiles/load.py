@@ -1,4 +1,8 @@
-"""Loading a profile: the YAML file and its tables, with every fault in one go."""
+"""Loading a profile: the YAML file and its tables, with every fault in one go.
+
+pydantic is imported when a profile is read: engine processes, which import the
+profile's values only, start without it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acctwin.errors import ConfigError, Fault, did_you_mean
-from acctwin.profiles.check import check_document
 from acctwin.profiles.cross import (
     cell_faults,
     is_named,
@@ -28,11 +32,12 @@ from acctwin.profiles.rows import (
     read_bpm,
     read_magnet,
 )
-from acctwin.profiles.schema import ProfileFile
 from acctwin.profiles.site import profile_path, site_of
 from acctwin.profiles.tables import Row, read_table
 from acctwin.profiles.templates import MOST, cell_numbers
-from acctwin.profiles.values import to_defaults, to_imperfections, to_rf
+
+if TYPE_CHECKING:
+    from acctwin.profiles.schema import ProfileFile
 
 ReadLine = Callable[[Row, Sequence[int] | None, list[Fault]], Line]
 
@@ -85,13 +90,15 @@ def read_profile(
         site: The site's folder; default: ``$ACCTWIN_SITE`` or what ships with acctwin.
 
     Returns:
-        The profile with its good rows, or None if the YAML file cannot be used; and
-        all faults, in file and line order.
+        The profile with its good rows, or None if the YAML file cannot be used or
+        its lattice is not there; and all faults, in file and line order.
 
     Raises:
         UnknownName: There is no such profile.
         ConfigError: The site's folder is not a site.
     """
+    from acctwin.profiles.check import check_document
+
     folder = site_of(name, site)
     path = profile_path(name, folder)
     text = read_text(path)
@@ -105,10 +112,11 @@ def read_profile(
     machine, tables = document.at(("machine",)), Tables()
     if isinstance(machine, str) and machine:
         tables = _machine_tables(document, folder / "devices", machine)
-        faults += tables.faults
-        faults += _cross_faults(document, tables, folder / "devices" / machine)
+        faults += [*tables.faults, *_cross_faults(document, tables)]
+    lost = lattice_faults(document, folder / "devices" / str(machine))
+    faults += lost
     profile = None
-    if schema is not None:
+    if schema is not None and not lost:
         profile = _profile(schema, document, tables, path, folder, text)
     return profile, sorted(faults, key=lambda f: (f.file, f.line, f.column))
 
@@ -147,13 +155,9 @@ def _cells(document: Document) -> tuple[int, ...] | None:
     return cell_numbers(int(first), min(int(count), MOST)) or None
 
 
-def _cross_faults(document: Document, tables: Tables, folder: Path) -> list[Fault]:
+def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
     names = {name for line in tables.lines for name in line.names}
-    faults = [
-        *lattice_faults(document, folder),
-        *cell_faults(document),
-        *rf_faults(document, names),
-    ]
+    faults = [*cell_faults(document), *rf_faults(document, names)]
     cells = [line.row.cells.get("families") for line in tables.lines]
     families = {name for cell in cells if cell for name in cell.text.split()}
     if families:
@@ -171,6 +175,8 @@ def _profile(
     site: Path,
     text: Text,
 ) -> Profile:
+    from acctwin.profiles.values import to_defaults, to_imperfections, to_rf
+
     devices = _devices(tables, set(schema.out_of_service))
     lattice = schema.lattice
     source = lattice.source

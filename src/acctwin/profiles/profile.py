@@ -15,15 +15,27 @@ from acctwin.defaults import (
     OrbitDefaults,
     ResponseDefaults,
 )
+from acctwin.errors import Fault
 from acctwin.names import Component
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where in the user's files a row was written, for messages."""
+    """Where in the user's files a row was written, for messages.
+
+    Attributes:
+        file: The file.
+        line: The line, from 1.
+        columns: Where each cell of the line begins, by its column's name.
+    """
 
     file: str
     line: int
+    columns: tuple[tuple[str, int], ...] = ()
+
+    def fault(self, message: str, cell: str = "") -> Fault:
+        """Return a fault at a cell of the line, or at its beginning."""
+        return Fault(self.file, self.line, dict(self.columns).get(cell, 1), message)
 
 
 @dataclass(frozen=True)

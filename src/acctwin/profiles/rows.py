@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from acctwin.errors import Fault, did_you_mean
 from acctwin.names import COMPONENT_UNITS, Component
-from acctwin.profiles.profile import BpmRow, ElementRef, MagnetRow, Origin
+from acctwin.profiles.profile import BpmRow, ElementRef, MagnetRow
 from acctwin.profiles.tables import Cell, Row
 from acctwin.profiles.templates import (
     TemplateError,
@@ -70,7 +70,7 @@ def read_magnet(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> L
     names = tuple(name for name, _ in expanded)
     if len(faults) > before or component is None or len(found) < len(MAGNET_COLUMNS):
         return Line(row, names, ())
-    origin = Origin(row.file, row.line)
+    origin = row.origin()
     magnets = (
         MagnetRow(
             name=name,
@@ -96,7 +96,7 @@ def read_bpm(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> Line
     names = tuple(name for name, _ in expanded)
     if len(faults) > before or len(row.cells) < len(BPM_COLUMNS):
         return Line(row, names, ())
-    origin = Origin(row.file, row.line)
+    origin = row.origin()
     bpms = (BpmRow(name, families, at, status, origin) for name, at in expanded)
     return Line(row, names, tuple(bpms))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from acctwin.errors import Fault, did_you_mean
 from acctwin.profiles.files import Text
+from acctwin.profiles.profile import Origin
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Row:
     file: str
     line: int
     cells: Mapping[str, Cell]
+
+    def origin(self) -> Origin:
+        """Return where the line is, for faults that are found later."""
+        columns = ((name, cell.column) for name, cell in self.cells.items())
+        return Origin(self.file, self.line, tuple(columns))
 
 
 def read_table(text: Text, columns: Sequence[str]) -> tuple[list[Row], list[Fault]]:

@@ -1,0 +1,65 @@
+"""``acctwin runs``: what has been measured."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acctwin.cli.output import console, grid
+
+if TYPE_CHECKING:
+    from acctwin.data.summaries import RunSummary
+
+
+def runs(
+    catalog: Annotated[
+        str, typer.Option(help="'local', a folder, or the URL of a Tiled server.")
+    ] = "local",
+    plan: Annotated[str | None, typer.Option(help="Only runs of this plan.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Only runs of this machine.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only runs from this time on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Only runs before this time.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At the most so many.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List stored runs, newest first."""
+    from acctwin.data.store import Store
+    from acctwin.data.summaries import summaries
+
+    with Store.open(catalog) as store:
+        found = summaries(
+            store.catalog,
+            plan_name=plan,
+            profile=profile,
+            since=since.timestamp() if since else None,
+            until=until.timestamp() if until else None,
+            limit=limit,
+        )
+    if json:
+        typer.echo(json_module.dumps([asdict(run) for run in found], indent=1))
+    elif found:
+        console().print(grid("", [_row(run) for run in found]))
+    else:
+        typer.echo("no runs")
+
+
+def _row(run: RunSummary) -> dict[str, Any]:
+    return {
+        "scan_id": run.scan_id,
+        "uid": run.uid[:8],
+        "time": f"{datetime.fromtimestamp(run.time):%Y-%m-%d %H:%M:%S}",
+        "plan": run.plan_name,
+        "profile": run.profile,
+        "status": run.exit_status,
+        "events": run.events,
+    }

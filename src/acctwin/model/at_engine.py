@@ -1,0 +1,208 @@
+"""The physics engine on unmodified pyAT: exact, and quick enough to be live.
+
+Products are computed when they are asked for, and once for each state: the orbit
+from one-particle turns, everything linear from one turn of 13 particles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from acctwin.errors import BeamLost, LimitError, UnknownName
+from acctwin.model import response
+from acctwin.model.chromaticity import chromaticity_of
+from acctwin.model.compiled import RF, CompiledRing
+from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
+from acctwin.model.equilibrium import equilibrium_of
+from acctwin.model.matrices import TurnMap
+from acctwin.model.optics import Modes, modes_of, optics_at
+from acctwin.model.orbit import Anchor, OrbitFinder
+from acctwin.model.pyat import Lattice
+from acctwin.names import FloatArray, IntArray
+
+T = TypeVar("T")
+
+#: Where one of these fails there is no beam, hence nothing else either.
+BEAM = ("anchor", "maps", "modes")
+
+
+class AtEngine:
+    """A lattice with knobs; see :class:`acctwin.model.engine.Engine`.
+
+    Arrays that are returned belong to the engine and cannot be written.
+
+    Args:
+        spec: Lattice, knobs, monitors and misalignments.
+
+    Raises:
+        EngineError: The lattice cannot be read, or does not have what is asked.
+        UnknownName: The lattice has no such element.
+    """
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._ring = CompiledRing(spec)
+        self._finder = OrbitFinder(self._ring)
+        self._index = {name: i for i, name in enumerate(self._ring.layout.knobs)}
+        self._version = 0
+        self._products: dict[object, Any] = {}
+        self._failures: dict[object, str] = {}
+        self._lost: str | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """What is in the lattice."""
+        return self._ring.layout
+
+    @property
+    def turns(self) -> int:
+        """Turns tracked so far; for tests of laziness."""
+        return self._ring.tracker.turns
+
+    def set(self, knobs: Sequence[str] | np.ndarray, values: FloatArray) -> int:
+        """Set knobs, by name or by index; compute nothing; return the new version.
+
+        Raises:
+            LimitError: A value is not a finite number; nothing was set.
+            UnknownName: There is no such knob; nothing was set.
+        """
+        chosen = self._indices(knobs)
+        wanted = np.atleast_1d(np.asarray(values, dtype=float))
+        if wanted.shape != chosen.shape:
+            raise LimitError(f"{len(chosen)} knobs but {len(wanted)} values")
+        bad = np.flatnonzero(~np.isfinite(wanted))
+        if len(bad):
+            names = ", ".join(self.layout.knobs[chosen[b]] for b in bad[:5])
+            raise LimitError(f"not a finite number for {names}")
+        moved = self._ring.values[chosen] != wanted
+        if np.any(moved):
+            self._ring.write(chosen[moved], wanted[moved])
+            self._version += 1
+            self._products.clear()
+            self._failures.clear()
+            self._lost = None
+        return self._version
+
+    def values(self) -> FloatArray:
+        """Return the present strengths, (n_knobs,)."""
+        return self._ring.values.copy()
+
+    def orbit(self) -> FloatArray:
+        """Return x, y at the monitors [m], (n_monitors, 2)."""
+        return self._product("orbit", lambda: self._anchor().monitors)
+
+    def tunes(self) -> FloatArray:
+        """Return qx, qy with integer part, and qs (0 without RF), (3,)."""
+        return self._product("tunes", lambda: self._modes().tunes)
+
+    def chromaticity(self) -> FloatArray:
+        """Return dQ/d(Δp/p) in x and y, (2,)."""
+        return self._product(
+            "chromaticity", lambda: chromaticity_of(self._ring, self._maps())
+        )
+
+    def dispersion(self) -> FloatArray:
+        """Return eta_x, eta_y at the monitors [m], (n_monitors, 2)."""
+        return self._product(
+            "dispersion", lambda: self.optics().dispersion[:, [0, 2]].copy()
+        )
+
+    def optics(self, everywhere: bool = False) -> Optics:
+        """Return the optics at the monitors, or at every element boundary."""
+        return self._product(("optics", everywhere), lambda: self._optics(everywhere))
+
+    def equilibrium(self) -> Equilibrium:
+        """Return emittances and the like (slow: about a second).
+
+        Raises:
+            EngineError: The cavities cannot make up the energy loss.
+        """
+        return self._product(
+            "equilibrium", lambda: equilibrium_of(self._ring, self._maps())
+        )
+
+    def orbit_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
+        """Return d(x at all monitors, then y at all)/d(knob), (2·n_monitors, n).
+
+        Args:
+            knobs: Any knobs; default: all kick knobs, without the RF.
+        """
+        chosen = self._response_knobs(knobs)
+        return self._product(
+            ("orbit_response", *chosen.tolist()),
+            lambda: response.orbit_response(
+                self._ring, self._maps(), self._sources(chosen), chosen
+            ),
+        )
+
+    def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
+        """Return the same for the first turn: nothing upstream of a knob moves."""
+        chosen = self._response_knobs(knobs)
+        return self._product(
+            ("trajectory_response", *chosen.tolist()),
+            lambda: response.trajectory_response(
+                self._ring, self._maps(), self._sources(chosen)
+            ),
+        )
+
+    def ring_copy(self) -> Lattice:
+        """Return a deep copy of the true lattice, errors included (for tests)."""
+        return self._ring.ring.deepcopy()
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        self._products.clear()
+
+    def _product(self, name: object, compute: Callable[[], T]) -> T:
+        """Return a product of the present state, computed once."""
+        reason = self._lost or self._failures.get(name)
+        if reason is not None:
+            raise BeamLost(reason)
+        if name not in self._products:
+            try:
+                product = compute()
+            except BeamLost as lost:
+                self._failures[name] = str(lost)
+                if name in BEAM:
+                    self._lost = str(lost)
+                raise
+            if isinstance(product, np.ndarray):
+                product.flags.writeable = False
+            self._products[name] = product
+        return self._products[name]
+
+    def _anchor(self) -> Anchor:
+        return self._product("anchor", self._finder.find)
+
+    def _maps(self) -> TurnMap:
+        return self._product("maps", lambda: self._finder.exact_maps(self._anchor()))
+
+    def _modes(self) -> Modes:
+        return self._product("modes", lambda: modes_of(self._maps()))
+
+    def _sources(self, knobs: IntArray) -> response.Sources:
+        return self._product(
+            ("sources", *knobs.tolist()),
+            lambda: response.sources_of(self._ring, self._maps(), knobs),
+        )
+
+    def _optics(self, everywhere: bool) -> Optics:
+        ring = self._ring
+        places = slice(None) if everywhere else ring.monitors
+        return optics_at(self._maps(), self._modes(), places, ring.boundaries[places])
+
+    def _indices(self, knobs: Sequence[str] | np.ndarray) -> IntArray:
+        if isinstance(knobs, np.ndarray) and knobs.dtype.kind in "iu":
+            return knobs.astype(np.int64)
+        for name in knobs:
+            if name not in self._index:
+                raise UnknownName("knob", str(name), self._index)
+        return np.array([self._index[str(name)] for name in knobs], dtype=np.int64)
+
+    def _response_knobs(self, knobs: Sequence[str] | None) -> IntArray:
+        if knobs is not None:
+            return self._indices(knobs)
+        kicks = np.flatnonzero(self._ring.is_kick)
+        return kicks[kicks != self._index.get(RF, -1)]

@@ -1,0 +1,119 @@
+"""Linear optics everywhere, from the maps of one turn.
+
+Normal modes after A. Wolski, Phys. Rev. ST Accel. Beams 9, 024001 (2006): coupled,
+and with the true inverse of the mode matrices, so that damping is exact too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from at.lattice import AtError
+from at.physics.amat import a_matrix, jmat, jmatswap
+
+from acctwin.errors import BeamLost
+from acctwin.model.engine import Optics
+from acctwin.model.matrices import TurnMap
+from acctwin.names import FloatArray
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Normal modes of a ring.
+
+    Attributes:
+        frame: Standardised mode matrix A at the beginning, (n, n).
+        phase: Phase advance from the beginning to every boundary [rad],
+            (n_elements + 1, 2).
+        tunes: qx, qy with integer part, and qs (0 in 4D), (3,).
+    """
+
+    frame: FloatArray
+    phase: FloatArray
+    tunes: FloatArray
+
+
+def modes_of(maps: TurnMap) -> Modes:
+    """Return the normal modes of a stable ring.
+
+    Raises:
+        BeamLost: Two modes cannot be told apart.
+    """
+    frame, factors = _mode_matrix(maps.matrix)
+    frame = _standardised(frame)
+    planes = [maps.transfer[:, 2 * k] @ frame[:, 2 * k : 2 * k + 2] for k in (0, 1)]
+    angle = np.column_stack([np.arctan2(p[:, 1], p[:, 0]) for p in planes])
+    phase = np.unwrap(angle, axis=0)
+    tunes = np.append(phase[-1] / (2 * np.pi), 0.0)
+    if maps.dimensions == 6:
+        fraction = float(np.angle(factors[2])) / (2 * np.pi) % 1.0
+        tunes[2] = min(fraction, 1.0 - fraction)
+    return Modes(frame, phase, tunes)
+
+
+def optics_at(
+    maps: TurnMap, modes: Modes, places: np.ndarray | slice, s: FloatArray
+) -> Optics:
+    """Return the optics at some element boundaries.
+
+    Args:
+        maps: Maps about the closed orbit.
+        modes: From :func:`modes_of`.
+        places: Indices of the boundaries.
+        s: Their positions [m], (n_places,).
+    """
+    shapes = _mode_shapes(maps.transfer[places] @ modes.frame)
+    beta = np.column_stack([shapes[0][:, 0, 0], shapes[1][:, 2, 2]])
+    alpha = -np.column_stack([shapes[0][:, 1, 0], shapes[1][:, 3, 2]])
+    if maps.dimensions == 6:
+        dispersion = shapes[2][:, :4, 4] / shapes[2][:, 4, 4, None]
+    else:
+        dispersion = _dispersion_4d(maps)[places]
+    return Optics(
+        s=s,
+        beta=beta,
+        alpha=alpha,
+        phase=modes.phase[places],
+        dispersion=dispersion,
+        orbit=maps.orbit[places],
+        tunes=modes.tunes[:2].copy(),
+    )
+
+
+def fractional_tunes(matrix: FloatArray) -> FloatArray:
+    """Return qx, qy in [0, 1) of a stable one-turn matrix, (2,)."""
+    _, factors = _mode_matrix(matrix)
+    return (np.angle(factors[:2]) / (2 * np.pi)) % 1.0
+
+
+def _mode_matrix(matrix: FloatArray) -> tuple[FloatArray, np.ndarray]:
+    try:
+        return a_matrix(matrix)
+    except AtError as error:
+        raise BeamLost("unstable optics: a tune is on a resonance") from error
+
+
+def _standardised(frame: FloatArray) -> FloatArray:
+    """Turn each mode so that its position depends on the first coordinate only."""
+    result = frame.copy()
+    for k in range(len(frame) // 2):
+        pair = slice(2 * k, 2 * k + 2)
+        angle = -np.arctan2(frame[2 * k, 2 * k + 1], frame[2 * k, 2 * k])
+        cos, sin = np.cos(angle), np.sin(angle)
+        result[:, pair] = frame[:, pair] @ np.array([[cos, sin], [-sin, cos]])
+    return result
+
+
+def _mode_shapes(frames: FloatArray) -> list[FloatArray]:
+    """Return R = A·S·I_k·A⁻¹·Sᵀ of each mode k, each (n_places, n, n)."""
+    count = frames.shape[1] // 2
+    swap, back = jmatswap(count), np.linalg.inv(frames) @ jmat(count).T
+    pairs = [slice(2 * k, 2 * k + 2) for k in range(count)]
+    return [frames[:, :, p] @ swap[p, p] @ back[:, p, :] for p in pairs]
+
+
+def _dispersion_4d(maps: TurnMap) -> FloatArray:
+    """Return the closed orbit's derivative with δ, (n_elements + 1, 4)."""
+    start = -maps.closing @ maps.momentum[-1]
+    return maps.transfer @ start + maps.momentum

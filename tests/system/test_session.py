@@ -1,0 +1,219 @@
+"""A whole session on the small ring: engine, devices, RunEngine, Tiled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import acctwin
+from acctwin import plans
+from acctwin.analysis.orbit import rms
+from acctwin.data import replay
+from acctwin.errors import BeamLost, LimitError, PlanError, UnknownName
+from acctwin.plans.response import analyse
+from acctwin.testing import hidden_errors, hidden_lattice
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def session():
+    with acctwin.open_session("fodo", seed=1, catalog="temporary") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def measured(session):
+    return session.run(plans.measure_orbit_response(session.machine))
+
+
+def setpoints(session):
+    return session._sim.setpoints.copy()
+
+
+def test_orbit_is_what_the_hidden_lattice_says(session):
+    orbit = session.run(plans.measure_orbit(session.machine, readings=20))
+    ring, errors = hidden_lattice(session), hidden_errors(session)
+    bpms = ring.get_uint32_index("BPM")
+    _, true = ring.find_orbit(bpms, guess=ring.find_orbit()[0])
+    from acctwin.calibration.bpm import to_reading
+
+    seen = to_reading(
+        true[:, [0, 2]], errors.bpm_gain, errors.bpm_roll, errors.bpm_offset
+    )
+    # 20 readings: the mean is known to noise/sqrt(20); five times that.
+    allowed = 5.0 * errors.bpm_noise / np.sqrt(20.0)
+    assert np.abs(orbit.x - seen[:, 0]).max() < allowed
+    assert np.abs(orbit.y - seen[:, 1]).max() < allowed
+
+
+def test_the_design_model_knows_nothing_of_the_errors(session):
+    assert np.abs(session.model.orbit()).max() < 1e-9
+    true = hidden_lattice(session)
+    assert np.abs(true.find_orbit()[0][[0, 2]]).max() > 1e-6
+
+
+def test_correction_from_what_was_measured(session, measured):
+    before = setpoints(session)
+    result = session.run(plans.correct_orbit(session.machine, measured))
+    assert result.rms_x[-1] < result.rms_x[0]
+    assert result.rms_y[-1] < result.rms_y[0]
+    after = session.run(plans.measure_orbit(session.machine))
+    assert rms(after.x) < rms(result.before.x)
+    session.run(plans.step(session.machine, "hcm", 0.0))
+    session._sim.put(np.arange(len(before)), before)
+
+
+def test_runs_come_back_by_uid_by_index_and_by_search(session, measured):
+    from tiled.queries import Key
+
+    orbit = session.run(plans.measure_orbit(session.machine))
+    assert session.catalog[-1].metadata["start"]["uid"] == orbit.uid
+    assert session.catalog[orbit.uid].metadata["start"]["plan_name"] == "measure_orbit"
+    found = session.catalog.search(Key("plan_name") == "measure_orbit_response")
+    assert measured.uid in list(found)
+    assert orbit.uid not in list(found)
+    assert session.db[-1].start["uid"] == orbit.uid
+    assert len(session.db[orbit.uid].table()) == 1
+    with pytest.raises(UnknownName):
+        session.store.run("0000000000")
+
+
+def test_a_stored_run_gives_the_same_numbers(session, measured):
+    assert session.catalog  # the run is in Tiled now
+    again = analyse(session.store.run(measured.uid))
+    assert np.array_equal(again.matrix, measured.matrix)
+    assert again.monitors == measured.monitors
+
+
+def test_a_stored_run_is_replayed_into_any_callback(session, measured):
+    seen: list[str] = []
+    replay(session.catalog[measured.uid], lambda name, doc: seen.append(name))
+    assert seen[0] == "start"
+    assert seen[-1] == "stop"
+    events = 2 * len(measured.actuators)
+    assert seen.count("event") == events + 2 + 1, "primary, baseline, result"
+
+
+def test_start_documents_say_all(session, measured):
+    start = session.catalog[measured.uid].metadata["start"]
+    assert start["profile"] == "fodo"
+    assert start["mode"] == "physics"
+    assert start["backends"] == ["sim"]
+    assert start["energy"] == pytest.approx(1.5e9)
+    assert len(start["profile_hash"]) == len(start["lattice_hash"]) == 64
+    assert start["versions_of"]["accelerator-toolbox"]
+    assert start["plan_args"]["method"] == "bipolar"
+    assert start["operator"]
+    baseline = session.store.run(measured.uid)["baseline"]
+    assert baseline["quadrupoles_strength"].shape == (2, 32)
+    assert baseline.units("quadrupoles_strength") == "1/m^2"
+
+
+def test_ctrl_c_restores_and_is_raised(session):
+    before, events = setpoints(session), 0
+
+    def press(name, doc):
+        nonlocal events
+        events += name == "event"
+        if events == 7:
+            events += 1
+            threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+
+    token = session.RE.subscribe(press)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.run(plans.measure_orbit_response(session.machine))
+    finally:
+        session.RE.unsubscribe(token)
+    assert np.array_equal(setpoints(session), before)
+    stop = session.store.run(-1).stop
+    assert stop["exit_status"] == "abort"
+    assert "interrupted by the user" in stop["reason"]
+    assert session.run(plans.measure_orbit(session.machine)).uid, "it goes on"
+
+
+def test_pause_and_resume_measures_nothing_twice(session, measured):
+    from bluesky.utils import RunEngineInterrupted
+
+    events = 0
+
+    def pause(name, doc):
+        nonlocal events
+        events += name == "event"
+        if events == 9:
+            events += 1
+            session.RE.request_pause(defer=True)
+
+    token = session.RE.subscribe(pause)
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            session.RE(plans.measure_orbit_response(session.machine))
+        result = session.RE.resume().plan_result
+    finally:
+        session.RE.unsubscribe(token)
+    stored = analyse(session.store.run(result.uid))
+    assert np.array_equal(stored.matrix, result.matrix)
+    assert session.store.run(result.uid).stop["num_events"]["primary"] == 2 * len(
+        measured.actuators
+    )
+
+
+def test_lost_beam_has_a_reason_and_comes_back(session):
+    machine = session.machine
+    before = setpoints(session)
+    low = machine.quadrupoles.limits[0]
+    strong = machine["QF"].names
+    wanted = before[[session._sim.layout.knobs.index(n) for n in strong]] * 0.0
+    errors = []
+    session._sim.put(
+        np.array([session._sim.layout.knobs.index(n) for n in strong]), wanted
+    )
+    try:
+        session.run(plans.measure_orbit(machine))
+    except BeamLost as error:
+        errors.append(str(error))
+    finally:
+        session._sim.put(np.arange(len(before)), before)
+    assert errors, f"no quadrupoles, no beam (limits {low[:2]})"
+    assert "unstable" in errors[0] or "orbit" in errors[0]
+    assert session.store.run(-1).stop["exit_status"] == "fail"
+    assert np.isfinite(session.run(plans.measure_orbit(machine)).x).all()
+
+
+def test_hardware_is_refused_in_a_sentence(session):
+    with pytest.raises(PlanError, match="no control-system addresses"):
+        session.switch_to_hardware()
+    session.switch_to_physics()
+    with pytest.raises(PlanError, match="mode='hardware' is not possible"):
+        acctwin.open_session("fodo", mode="hardware", catalog="temporary")
+
+
+def test_errors_come_out_as_they_are(session):
+    with pytest.raises(LimitError):
+        session.run(plans.step(session.machine, "hcm", 10.0))
+    with pytest.raises(UnknownName, match="did you mean"):
+        acctwin.open_session("fod", catalog="temporary")
+
+
+def orbit_of(seed: int | None):
+    with acctwin.open_session("fodo", seed=seed, catalog="temporary") as opened:
+        orbit = opened.run(plans.measure_orbit(opened.machine, readings=2))
+        tunes = opened.run(
+            plans.measure_response(
+                opened.machine,
+                [opened.machine.quadrupoles.select("*QF*")],
+                [opened.machine.tune],
+            )
+        )
+    return np.concatenate([orbit.x, orbit.y, tunes.matrix.ravel()])
+
+
+def test_the_same_seed_gives_the_same_data_and_another_does_not():
+    first = orbit_of(7)
+    assert np.array_equal(first, orbit_of(7))
+    assert not np.array_equal(first, orbit_of(8))
