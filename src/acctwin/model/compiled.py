@@ -58,8 +58,9 @@ class CompiledRing:
         monitors = [elements_of(ring, m.element, places)[0] for m in spec.monitors]
         self.monitors = np.array(monitors, dtype=np.int64)
         self._shifts = _shifts(ring, spec, places)
-        self.alignment = 1.0 if not self._shifts else 0.0
         self.tracker = Tracker(ring)
+        self.alignment = 0.0
+        self.align(1.0)
         self.boundaries = np.array(ring.get_s_pos(range(len(ring) + 1)))
         self.layout = self._layout(spec, members, values, digest)
         self.values = self.layout.values.copy()
@@ -97,8 +98,8 @@ class CompiledRing:
         for element, own, shift in self._shifts:
             dx, dy, tilt = own + fraction * shift
             at.transform_elem(element, dx=dx, dy=dy, tilt=tilt)
-        self.alignment = fraction if self._shifts else 1.0
-        self.tracker.invalidate()
+            self.tracker.invalidate()
+        self.alignment = fraction
 
     def lengthening(self) -> FloatArray:
         """Return what a turn must add to the coordinates to be closed, (6,).

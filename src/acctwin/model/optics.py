@@ -66,16 +66,12 @@ def optics_at(
     shapes = _mode_shapes(maps.transfer[places] @ modes.frame)
     beta = np.column_stack([shapes[0][:, 0, 0], shapes[1][:, 2, 2]])
     alpha = -np.column_stack([shapes[0][:, 1, 0], shapes[1][:, 3, 2]])
-    if maps.dimensions == 6:
-        dispersion = shapes[2][:, :4, 4] / shapes[2][:, 4, 4, None]
-    else:
-        dispersion = _dispersion_4d(maps)[places]
     return Optics(
         s=s,
         beta=beta,
         alpha=alpha,
         phase=modes.phase[places],
-        dispersion=dispersion,
+        dispersion=_dispersion(maps)[places],
         orbit=maps.orbit[places],
         tunes=modes.tunes[:2].copy(),
     )
@@ -113,7 +109,15 @@ def _mode_shapes(frames: FloatArray) -> list[FloatArray]:
     return [frames[:, :, p] @ swap[p, p] @ back[:, p, :] for p in pairs]
 
 
-def _dispersion_4d(maps: TurnMap) -> FloatArray:
-    """Return the closed orbit's derivative with δ, (n_elements + 1, 4)."""
+def _dispersion(maps: TurnMap) -> FloatArray:
+    """Return how the closed orbit moves with energy, (n_elements + 1, 4).
+
+    In 6D the RF frequency moves the energy, by the same δ all around the ring; this
+    is what a measurement sees. (The synchrotron mode, which pyAT shows, differs from
+    it by the square of the synchrotron tune.)
+    """
+    if maps.dimensions == 6:
+        moved = maps.closing[:, 5]
+        return maps.transfer[:, :4] @ (moved / moved[4])
     start = -maps.closing @ maps.momentum[-1]
     return maps.transfer @ start + maps.momentum

@@ -135,7 +135,6 @@ class OrbitFinder:
 
     def _find_first(self, values: FloatArray) -> Anchor:
         origin = np.zeros(6)
-        self._ring.align(1.0)
         try:
             return self._find_afresh(origin)
         except _Lost:

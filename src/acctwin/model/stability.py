@@ -29,9 +29,10 @@ def check_stable(matrix: FloatArray) -> None:
     plane = _plane(vectors[:, worst])
     block = slice(2 * plane, 2 * plane + 2)
     trace = abs(float(np.trace(matrix[block, block])))
+    why = f"|trace| = {trace:.4g}, stable below 2" if trace >= 2.0 else "coupled"
     raise BeamLost(
         f"unstable optics: {PLANES[plane]} motion grows by a factor "
-        f"{growth[worst]:.4g} in one turn (|trace| = {trace:.4g}, stable below 2)"
+        f"{growth[worst]:.6g} in one turn ({why})"
     )
 
 

@@ -45,7 +45,7 @@ def in_run(
     def failed(error: Exception) -> MsgGenerator[None]:
         yield Msg("rewindable", None, True)
         if isinstance(error, RunEngineControlException):
-            yield from bps.close_run(exit_status=error.exit_status, reason=str(error))
+            yield from bps.close_run(exit_status=error.exit_status)
         else:
             reason = f"{type(error).__name__}: {error}"
             yield from bps.close_run(exit_status="fail", reason=reason)
