@@ -129,8 +129,9 @@ def rms(values: FloatArray) -> float:
 def _standard_error(readings: FloatArray) -> FloatArray:
     count = len(readings)
     if count < 2:
-        return np.full(readings.shape[1], np.nan)
-    return readings.std(axis=0, ddof=1) / np.sqrt(count)
+        return np.full((readings.shape[1],), np.nan)
+    spread: FloatArray = readings.std(axis=0, ddof=1)
+    return spread / np.sqrt(count)
 
 
 def _successive_noise(readings: FloatArray) -> FloatArray:
@@ -140,4 +141,5 @@ def _successive_noise(readings: FloatArray) -> FloatArray:
 
 def _drift(readings: FloatArray) -> FloatArray:
     half = len(readings) // 2
-    return readings[-half:].mean(axis=0) - readings[:half].mean(axis=0)
+    last: FloatArray = readings[-half:].mean(axis=0)
+    return last - readings[:half].mean(axis=0)

@@ -101,12 +101,12 @@ def _slope(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return slopes of y (n, m) against x (n,), and their standard errors, (m,)."""
     dx = x - x.mean()
     spread = float(dx @ dx)
-    slope = dx @ y / spread
+    slope: FloatArray = dx @ y / spread
     freedom = len(x) - 2
     if freedom < 1:
-        return slope, np.full(y.shape[1], np.nan)
+        return slope, np.full((y.shape[1],), np.nan)
     residual = y - y.mean(axis=0) - np.outer(dx, slope)
-    variance = np.square(residual).sum(axis=0) / freedom
+    variance: FloatArray = np.square(residual).sum(axis=0) / freedom
     return slope, np.sqrt(variance / spread)
 
 

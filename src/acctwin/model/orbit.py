@@ -82,7 +82,8 @@ class OrbitFinder:
         try:
             found = self._find(values)
         except _Lost as lost:
-            raise BeamLost(f"no closed orbit: {lost}") from None
+            reason = self._linear_reason(values) or lost
+            raise BeamLost(f"no closed orbit: {reason}") from None
         finally:
             self._ring.write_all(values)
             self._ring.align(1.0)
@@ -225,6 +226,20 @@ class OrbitFinder:
         if where is None:
             return _Lost("a particle next to the orbit is lost")
         return _Lost(f"the beam is lost in lattice element {where!r}")
+
+    def _linear_reason(self, values: FloatArray) -> str | None:
+        """Return what makes the lattice unstable about the last orbit, if that does."""
+        self._ring.write_all(values)
+        self._ring.align(1.0)
+        start = np.zeros(6) if self._anchor is None else self._anchor.start
+        maps = turn_map(self._ring.tracker, start, self._n)
+        if maps is None:
+            return None
+        try:
+            check_stable(maps.matrix)
+        except BeamLost as lost:
+            return str(lost)
+        return None
 
     def _guess(self, anchor: Anchor, values: FloatArray) -> FloatArray:
         """Return where the closed orbit should be, from the response to the kicks."""

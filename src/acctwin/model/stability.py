@@ -47,4 +47,5 @@ def _plane(vector: np.ndarray) -> int:
     if len(size) == 6:  # δ before c·t
         positions = np.array([size[0], size[2], size[5]])
         angles = np.array([size[1], size[3], size[4]])
-    return int(np.argmax(positions / positions.sum() + angles / angles.sum()))
+    shares = [kind / max(kind.sum(), 1e-300) for kind in (positions, angles)]
+    return int(np.argmax(shares[0] + shares[1]))

@@ -14,7 +14,8 @@ from bluesky.utils import (
     FailedStatus,
     Msg,
     MsgGenerator,
-    RunEngineControlException,
+    RequestAbort,
+    RequestStop,
 )
 
 from acctwin.errors import AcctwinError
@@ -44,7 +45,7 @@ def in_run(
 
     def failed(error: Exception) -> MsgGenerator[None]:
         yield Msg("rewindable", None, True)
-        if isinstance(error, RunEngineControlException):
+        if isinstance(error, RequestAbort | RequestStop):
             yield from bps.close_run(exit_status=error.exit_status)
         else:
             reason = f"{type(error).__name__}: {error}"

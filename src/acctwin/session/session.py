@@ -6,15 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from bluesky import RunEngine
-from bluesky.preprocessors import SupplementalData
 from bluesky.run_engine import call_in_bluesky_event_loop
 from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.data.scan_id import next_scan_id
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
@@ -26,7 +22,7 @@ from acctwin.names import Mode
 from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
 from acctwin.session.metadata import session_metadata
-from acctwin.session.progress import ProgressBar
+from acctwin.session.run_engine import make_run_engine
 
 #: How long devices may take to connect [s].
 CONNECT_TIMEOUT_S = 30.0
@@ -67,7 +63,7 @@ class Session:
             operator=operator,
             seed=seed,
         )
-        self.RE = _run_engine(self.machine, store, metadata, progress)
+        self.RE = make_run_engine(self.machine, store, metadata, progress=progress)
         call_in_bluesky_event_loop(
             self.machine.connect(timeout=CONNECT_TIMEOUT_S), timeout=None
         )
@@ -105,7 +101,8 @@ class Session:
         if not self._is_open:
             raise PlanError("this session is closed; open another one")
         try:
-            return self.RE(plan).plan_result
+            result: Any = self.RE(plan)
+            return result.plan_result
         except RunEngineInterrupted:
             self.RE.abort("interrupted by the user")
             raise KeyboardInterrupt from None
@@ -205,30 +202,3 @@ def open_session(
             if opened is not None:
                 opened.close()
         raise
-
-
-def _run_engine(
-    machine: Machine, store: Store, metadata: dict[str, Any], progress: bool
-) -> RunEngine:
-    engine = RunEngine(
-        metadata,
-        call_returns_result=True,
-        scan_id_source=lambda _: next_scan_id(store.folder.root),
-    )
-    engine.preprocessors.append(SupplementalData(baseline=list(machine.setpoints())))
-    engine.preprocessors.append(_quiet_arrays)
-    engine.subscribe(store.journal)
-    if progress:
-        engine.subscribe(ProgressBar())
-    return engine
-
-
-def _quiet_arrays(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
-    """Print arrays short while a plan runs.
-
-    Validating an event formats each array with ``repr``: 5 ms for a few hundred
-    numbers. The print options are a context variable, so only the RunEngine's task
-    sees this.
-    """
-    np.set_printoptions(threshold=16)
-    return (yield from plan)
