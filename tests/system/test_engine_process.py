@@ -104,7 +104,7 @@ def test_errors_travel(engine: EngineProcess) -> None:
     with pytest.raises(LimitError, match="not a finite number for H0"):
         engine.set(["H0"], np.array([np.nan]))
     nominal = engine.values()[16]
-    engine.set(quadrupoles, np.full(16, 2 * nominal))
+    engine.set(quadrupoles, np.full(16, 0.5 * nominal))
     with pytest.raises(BeamLost, match="unstable optics"):
         engine.orbit()
     engine.set(quadrupoles, np.full(16, nominal))

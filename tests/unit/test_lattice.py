@@ -76,7 +76,7 @@ def test_all_faults_are_told_at_once_with_their_places(fodo: Profile) -> None:
     quadrupole = next(row for row in fodo.magnets if row.element.family == "QF")
     monitor = fodo.bpms[0]
     wrong = [
-        replace(quadrupole, element=ElementRef("QG", 0), origin=Origin("m.csv", 3)),
+        replace(quadrupole, element=ElementRef("BENT", 0), origin=Origin("m.csv", 3)),
         replace(quadrupole, element=ElementRef("QF", 16), origin=Origin("m.csv", 4)),
         replace(quadrupole, unit="1/m", origin=Origin("m.csv", 5)),
         replace(quadrupole, element=ElementRef("D1", 0), origin=Origin("m.csv", 6)),
@@ -89,7 +89,7 @@ def test_all_faults_are_told_at_once_with_their_places(fodo: Profile) -> None:
         ("b.csv", 9),
     ]
     words = [str(f) for f in faults]
-    assert "no element 'QG'; did you mean 'Q" in words[0]
+    assert "no element 'BENT'; did you mean 'BEND'" in words[0]
     assert "has 16 of element 'QF', wanted at least 17" in words[1]
     assert "unit '1/m' found, wanted '1/m^2'" in words[2]
     assert "'D1' (Drift, DriftPass) cannot carry 'b1'" in words[3]

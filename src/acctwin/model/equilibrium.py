@@ -34,7 +34,6 @@ def equilibrium_of(ring: CompiledRing, maps: TurnMap) -> Equilibrium:
     turn_time = ring.layout.circumference / (ring.layout.beta * at.constants.clight)
     copy.disable_6d()
     compaction = copy.get_mcf()
-    ring.tracker.invalidate()
     return Equilibrium(
         emittances=np.array(modes.mode_emittances[:2]),
         energy_spread=float(np.sqrt(envelope.r66[4, 4])),

@@ -228,13 +228,13 @@ class OrbitFinder:
         return _Lost(f"the beam is lost in lattice element {where!r}")
 
     def _linear_reason(self, values: FloatArray) -> str | None:
-        """Return what makes the lattice unstable about the last orbit, if that does."""
+        """Return why motion about the last orbit does not last, if that is so."""
         self._ring.write_all(values)
         self._ring.align(1.0)
         start = np.zeros(6) if self._anchor is None else self._anchor.start
         maps = turn_map(self._ring.tracker, start, self._n)
         if maps is None:
-            return None
+            return str(self._lost(start))
         try:
             check_stable(maps.matrix)
         except BeamLost as lost:

@@ -8,7 +8,7 @@ from acctwin.errors import BeamLost
 from acctwin.names import FloatArray
 
 #: Growth in one turn that is still taken for numerical noise.
-ALLOWED_GROWTH = 1e-5
+ALLOWED_GROWTH = 5e-5
 PLANES = ("horizontal", "vertical", "longitudinal")
 
 

@@ -1,16 +1,14 @@
 """One turn of some particles: the only place that calls pyAT's tracking.
 
 pyAT keeps one cache of C structures per process. Reading 4000 elements into it
-costs ten times what a turn costs, so it is read only when something has changed
-that the cache does not see, or when another lattice has been tracked meanwhile.
-The cache holds a reference to every element that is in it, so the reference count
-of an element that nobody else holds tells whose cache it is.
+costs ten times what a turn costs, so it is read again only when something has
+changed that the cache does not see. (When another lattice has been tracked
+meanwhile, pyAT notices and reads this one by itself.)
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -37,9 +35,7 @@ class Tracker:
         self._ring = ring
         self._energy, self._particle = float(ring.energy), ring.particle
         self._call, self._call_element = _direct_calls() or (_public_turn, _public_pass)
-        self._witness = ring[0]
         self._is_fresh = False
-        self._references = 0
         self.turns = self.particle_turns = 0
 
     def turn(self, particles: FloatArray, places: np.ndarray = NOWHERE) -> FloatArray:
@@ -54,14 +50,10 @@ class Tracker:
         Returns:
             Coordinates at the places, (6, n, n_places).
         """
-        held = sys.getrefcount(self._witness)
-        keep = self._is_fresh and held == self._references
+        keep, self._is_fresh = self._is_fresh, True
         out = self._call(
             self._ring, particles, places, keep, self._energy, self._particle
         )
-        if not keep:
-            self._references = sys.getrefcount(self._witness)
-            self._is_fresh = True
         self.turns += 1
         self.particle_turns += particles.shape[1]
         return out[:, :, :, 0]
