@@ -203,6 +203,15 @@ def test_errors_come_out_as_they_are(session):
         acctwin.open_session("fod", catalog="temporary")
 
 
+def test_a_bad_device_stays_bad_in_the_next_session(tmp_path):
+    with acctwin.open_session("fodo", catalog=tmp_path) as opened:
+        name = opened.machine.bpms.names[3]
+        opened.machine.mark_bad(name)
+    with acctwin.open_session("fodo", catalog=tmp_path) as opened:
+        assert not opened.machine.bpms.status[3]
+        assert name not in opened.run(plans.measure_orbit(opened.machine)).names
+
+
 def orbit_of(seed: int | None):
     with acctwin.open_session("fodo", seed=seed, catalog="temporary") as opened:
         orbit = opened.run(plans.measure_orbit(opened.machine, readings=2))

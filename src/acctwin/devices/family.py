@@ -60,20 +60,42 @@ class Family(StandardReadable, Generic[MemberT]):
         """Use these members again."""
         self._board.mark(names, good=True)
 
-    def select(self, *patterns: str) -> Selection:
-        """Return members by name or glob, in s order, good or bad.
+    def select(self, *patterns: str, regex: str | None = None) -> Selection:
+        """Return members by name, glob or regular expression, good or bad.
 
         Args:
             patterns: Names or globs, e.g. ``"SR/C04/*"``.
+            regex: Expression that must match the whole name.
 
         Raises:
             UnknownName: A pattern that no member matches.
         """
-        return Selection.matching(self, patterns)
+        return Selection.matching(self, patterns, regex)
+
+    def all(self) -> Selection:
+        """Return every member, good or bad."""
+        return Selection(self, tuple(range(len(self))))
 
     def good(self) -> Selection:
         """Return the members whose status is good."""
-        return Selection(self, tuple(np.flatnonzero(self.status).tolist()))
+        return self.all().good()
+
+    def between(self, start: float, stop: float) -> Selection:
+        """Return the members from ``start`` to ``stop`` [m], past the end if need be."""
+        return self.all().between(start, stop)
+
+    def nearest(self, s: float, count: int = 1) -> Selection:
+        """Return the members that are nearest to a position [m]."""
+        return self.all().nearest(s, count)
+
+    def __and__(self, other: Selection | Family[Any]) -> Selection:
+        return self.all() & other
+
+    def __sub__(self, other: Selection | Family[Any]) -> Selection:
+        return self.all() - other
+
+    def __or__(self, other: Selection | Family[Any]) -> Selection:
+        return self.all() | other
 
     def __len__(self) -> int:
         return len(self._members)

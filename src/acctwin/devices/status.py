@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -18,7 +18,8 @@ class StatusBoard:
     """
 
     def __init__(self, good: dict[str, bool]) -> None:
-        self._good = dict(good)
+        self._profile, self._good = dict(good), dict(good)
+        self.listeners: list[Callable[[dict[str, bool]], None]] = []
 
     def is_good(self, name: str) -> bool:
         """Tell whether a device is good."""
@@ -39,3 +40,9 @@ class StatusBoard:
             if name not in self._good:
                 raise UnknownName("device", name, self._good)
         self._good.update(dict.fromkeys(wanted, good))
+        for listener in self.listeners:
+            listener(self.marks())
+
+    def marks(self) -> dict[str, bool]:
+        """Return what was marked: the devices that differ from the profile."""
+        return {n: g for n, g in self._good.items() if g != self._profile[n]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +13,7 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
@@ -23,6 +26,8 @@ from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
 from acctwin.session.metadata import session_metadata
 from acctwin.session.run_engine import make_run_engine
+
+log = logging.getLogger(__name__)
 
 #: How long devices may take to connect [s].
 CONNECT_TIMEOUT_S = 30.0
@@ -55,6 +60,7 @@ class Session:
         self.mode: Mode = "physics"
         self._sim, self._model, self._is_open = sim, model, True
         self.machine: Machine = build_machine(profile, sim, Design(model), store)
+        self._keep_marks()
         metadata = session_metadata(
             profile,
             sim.layout,
@@ -135,6 +141,17 @@ class Session:
         self.store.close()
         self._sim.engine.close()
         self._model.close()
+
+    def _keep_marks(self) -> None:
+        """Mark devices as they were marked before, and keep what is marked now."""
+        path = marks_file(self.store.folder.root, self.profile.name)
+        status = self.machine.status
+        for name, good in load_marks(path).items():
+            if name in self.machine:
+                status.mark([name], good)
+            else:
+                log.warning("%s marks %s, which is not in the profile", path, name)
+        status.listeners.append(partial(save_marks, path))
 
     def __enter__(self) -> Self:
         return self
