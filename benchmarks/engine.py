@@ -181,11 +181,13 @@ def compare_optics(engine: AtEngine, reference: Reference) -> Line:
         engine.orbit()
         spent, optics = cpu(lambda: engine.optics(everywhere=True))
         ours.append(spent)
-    places = range(len(reference.ring) + 1)
-    spent, (_, _, expected) = cpu(lambda: reference.ring.linopt6(refpts=places))
+    places, theirs = range(len(reference.ring) + 1), []
+    for _ in range(3):
+        spent, (_, _, expected) = cpu(lambda: reference.ring.linopt6(refpts=places))
+        theirs.append(spent)
     error = float(np.abs(optics.beta / expected.beta - 1).max())
     what = f"Twiss at {len(optics.s)} places"
-    return Line(what, "linopt6", median(ours), spent, 10, error, 1e-5, "rel")
+    return Line(what, "linopt6", median(ours), median(theirs), 10, error, 1e-5, "rel")
 
 
 def main() -> int:

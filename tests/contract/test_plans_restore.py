@@ -34,7 +34,7 @@ CASES = {
 MOVERS = {"correct_orbit", "step"}
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """Thrown into a plan where the test stops it."""
 
 

@@ -81,7 +81,7 @@ class Family(StandardReadable, Generic[MemberT]):
         return self.all().good()
 
     def between(self, start: float, stop: float) -> Selection:
-        """Return the members from ``start`` to ``stop`` [m], past the end if need be."""
+        """Return the members from ``start`` to ``stop`` [m], or past the end."""
         return self.all().between(start, stop)
 
     def nearest(self, s: float, count: int = 1) -> Selection:

@@ -1,7 +1,7 @@
 """The physics engine on unmodified pyAT: exact, and quick enough to be live.
 
 Products are computed when they are asked for, and once for each state: the orbit
-from one-particle turns, everything linear from one turn of 13 particles.
+from one-particle turns, everything linear from one turn of 12 particles.
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ def optics_at(
         places: Indices of the boundaries.
         s: Their positions [m], (n_places,).
     """
-    shapes = _mode_shapes(maps.transfer[places] @ modes.frame)
-    beta = np.column_stack([shapes[0][:, 0, 0], shapes[1][:, 2, 2]])
-    alpha = -np.column_stack([shapes[0][:, 1, 0], shapes[1][:, 3, 2]])
+    beta, alpha = _twiss(maps.transfer[places] @ modes.frame)
     return Optics(
         s=s,
         beta=beta,
@@ -101,12 +99,23 @@ def _standardised(frame: FloatArray) -> FloatArray:
     return result
 
 
-def _mode_shapes(frames: FloatArray) -> list[FloatArray]:
-    """Return R = A·S·I_k·A⁻¹·Sᵀ of each mode k, each (n_places, n, n)."""
+def _twiss(frames: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return β and α, each (n_places, 2), from mode matrices A, (n_places, n, n).
+
+    They are in the first column of R = A·S·I_k·A⁻¹·Sᵀ of the mode k of each plane.
+    """
     count = frames.shape[1] // 2
-    swap, back = jmatswap(count), np.linalg.inv(frames) @ jmat(count).T
-    pairs = [slice(2 * k, 2 * k + 2) for k in range(count)]
-    return [frames[:, :, p] @ swap[p, p] @ back[:, p, :] for p in pairs]
+    swap, wanted = jmatswap(count), jmat(count).T[:, [0, 2]]
+    back = np.linalg.solve(
+        frames, np.broadcast_to(wanted, (len(frames), *wanted.shape))
+    )
+    columns = []
+    for k in (0, 1):
+        pair = slice(2 * k, 2 * k + 2)
+        turned = back[:, pair, k] @ swap[pair, pair].T
+        columns.append(np.einsum("nij,nj->ni", frames[:, pair, pair], turned))
+    beta, alpha = np.stack(columns, axis=2).transpose(1, 0, 2)
+    return beta, -alpha
 
 
 def _dispersion(maps: TurnMap) -> FloatArray:

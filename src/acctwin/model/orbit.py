@@ -4,7 +4,7 @@ A chord Newton iteration: the closing matrix (M − 1)⁻¹ of an earlier state 
 gap of a one-particle turn into the next step, and the known response to the knobs
 gives the first guess. A turn that is nearly closed is corrected with the known maps
 instead of tracked once more. Where that is slow, the maps are computed afresh from
-a turn of 13 particles; where that fails, the change is applied in smaller parts.
+a turn of 12 particles; where that fails, the change is applied in smaller parts.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from acctwin.model.response import Sources, sources_of, start_response
 from acctwin.model.stability import check_stable
 from acctwin.names import FloatArray
 
-TOLERANCE_M = 5e-11  #: Of the orbit at the monitors.
+TOLERANCE_M = 1e-10  #: Of the orbit at the monitors.
 CHORD_TURNS = 6  #: More than this costs as much as new maps.
-FULL_STEPS = 10  #: Each of a turn of 13 particles.
+FULL_STEPS = 10  #: Each of a turn of 12 particles.
 SLOW = 0.5  #: A step not smaller than this part of the last one is slow.
 EXPECTED_RATE = 0.05  #: Convergence that is assumed before it has been seen.
 SMALLEST_PART = 1 / 20  #: Of a change that is applied in parts.
