@@ -5,6 +5,7 @@
     AcctwinError
     ├── ConfigError        a profile or table is wrong; all faults at once
     ├── UnknownName        no such family, device, plan or run; nearest names given
+    ├── CalibrationError   a curve or supply map that cannot be: not monotone, …
     ├── LimitError         a setpoint outside its limits, or not a number
     ├── BeamLost           no closed orbit, unstable optics, or an aperture was hit
     ├── DeviceError        a device did not do what it was told
@@ -78,6 +79,10 @@ class UnknownName(AcctwinError, KeyError):
 
     def __reduce__(self):
         return (type(self), (self.what, self.name, self.known))
+
+
+class CalibrationError(AcctwinError, ValueError):
+    """A curve or a supply map that cannot be, such as a curve that turns back."""
 
 
 class LimitError(AcctwinError, ValueError):

@@ -25,7 +25,7 @@ def run(script: Path, home: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
@@ -33,6 +33,7 @@ def run(script: Path, home: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_snippet_runs(script, tmp_path):
     printed = run(script, tmp_path)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
@@ -9,8 +11,16 @@ from toy import DELTA, LIMIT, N_BPM, N_COR, RF_HZ, ToyEngine, toy_matrix
 
 from acctwin import plans
 from acctwin.analysis.orbit import rms
+from acctwin.backends.sim.supplies import Dynamics
 from acctwin.data.runs import Run
-from acctwin.errors import BeamLost, LimitError, PlanError, RestoreError, UnknownName
+from acctwin.errors import (
+    BeamLost,
+    DeviceError,
+    LimitError,
+    PlanError,
+    RestoreError,
+    UnknownName,
+)
 from acctwin.plans import response
 from acctwin.plans.guards import restore
 from acctwin.plans.orbit import analyse, analyse_noise
@@ -295,6 +305,58 @@ def test_a_setpoint_that_is_not_taken_is_named(run, toy):
         run(bps.abs_set(toy.machine["T/C2-H"], 1e-4, wait=True))
     words = str(caught.value.__cause__)
     assert "did not take the setpoint: T/C2-H: wanted 0.0001 rad, reads 0" in words
+
+
+@pytest.mark.parametrize(("fault", "seen"), [("stick", "0"), ("trip", "0")])
+def test_a_supply_that_fails_in_the_middle_is_named_and_the_rest_restored(
+    run, toy, fault, seen
+):
+    toy.machine["T/C2-H"].timeout_s = 0.05
+    events = 0
+
+    def fail(name, doc):
+        nonlocal events
+        events += name == "event"
+        if events == 3:
+            getattr(toy.sim.supplies, fault)("T/C2-H")
+
+    run.RE.subscribe(fail)
+    with pytest.raises(DeviceError, match=f"T/C2-H: wanted .* reads {seen}"):
+        run(plans.measure_orbit_response(toy.machine))
+    assert not toy.sim.setpoints[: 2 * N_COR].any()
+    assert run.stop["exit_status"] == "fail"
+    assert "DeviceError" in run.stop["reason"]
+
+
+def test_a_supply_that_trips_while_another_moves_is_noticed(run, toy):
+    run(plans.step(toy.machine, "T/C3-V", 1e-5))
+    events = 0
+
+    def fail(name, doc):
+        nonlocal events
+        events += name == "event"
+        if events == 5:
+            toy.sim.supplies.trip("T/C3-V")
+
+    run.RE.subscribe(fail)
+    with pytest.raises(RestoreError, match="vcm: DeviceError.*T/C3-V"):
+        run(plans.measure_orbit_response(toy.machine))
+    assert "vcm is not where it is set to: T/C3-V" in str(run.stop["reason"]) or (
+        "T/C3-V" in run.stop["reason"]
+    )
+    assert len(run.events()) == 6
+
+
+def test_supplies_that_ramp_are_waited_for(run, make_toy):
+    rates = np.full(2 * N_COR + 1, 1e-4)
+    toy = make_toy(dynamics=Dynamics(rates, lag_s=0.01, is_real_time=True))
+    begun = time.monotonic()
+    run(bps.mv(toy.machine["T/C1-H"], 2e-5))
+    assert time.monotonic() - begun > 0.2, "2e-5 rad at 1e-4 rad/s"
+    assert toy.sim.supplies.delivered()[1] == pytest.approx(2e-5, abs=1e-9)
+    orbit = run(plans.measure_orbit(toy.machine))
+    expected = toy.engine.error[:N_BPM] + toy_matrix()[:N_BPM, 1] * 2e-5
+    assert np.allclose(orbit.x, expected, atol=1e-8)
 
 
 def test_the_same_seed_repeats_and_another_does_not(make_toy, run):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from acctwin.model.imperfections import Errors, draw
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
@@ -16,6 +15,7 @@ from acctwin.defaults import Defaults
 from acctwin.devices.ring import Machine
 from acctwin.errors import BeamLost
 from acctwin.model.engine import Layout
+from acctwin.model.imperfections import Errors, draw
 from acctwin.profiles.profile import (
     BpmRow,
     BpmSpread,
@@ -157,7 +157,14 @@ def toy_machine(
     engine, profile = engine or ToyEngine(), profile or toy_profile()
     seed = options.get("seed")
     errors: Errors = draw(profile, seed)
-    sim = SimMachine(engine, engine.layout, errors, profile.beam_current_a, seed)
+    sim = SimMachine(
+        engine,
+        engine.layout,
+        errors,
+        profile.beam_current_a,
+        seed,
+        options.get("dynamics"),
+    )
     machine = build_machine(profile, sim, engine_design(engine), options.get("runs"))
     return machine, sim
 

@@ -42,6 +42,12 @@ class Settable(StandardReadable):
         """Return the setpoint and the readback signal."""
         raise NotImplementedError
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Data keys of the setpoint and of the readback in events."""
+        setpoint, readback = self._signals()
+        return setpoint.name, readback.name
+
     @AsyncStatus.wrap
     async def set(self, value: ArrayLike) -> None:
         """Set, and return when the readback has arrived.

@@ -94,15 +94,14 @@ def match(profile: Profile) -> list[Fault]:
     known: dict[tuple[object, ...], bool] = {}
     faults: list[Fault] = []
     for row in (*profile.magnets, *profile.bpms):
-        message = _missing(row, places)
-        if message is None and isinstance(row, MagnetRow):
-            message = _misfit(row, ring, places, known)
-        if message is not None:
-            faults.append(Fault(row.origin.file, row.origin.line, 1, message))
+        fault = _missing(row, places)
+        if fault is None and isinstance(row, MagnetRow):
+            fault = _misfit(row, ring, places, known)
+        if fault is not None:
+            faults.append(fault)
     if profile.rf is not None and not any(isinstance(e, at.RFCavity) for e in ring):
         message = f"{profile.rf.name}: the lattice has no cavity; leave out `rf`"
-        origin = profile.rf.origin
-        faults.append(Fault(origin.file, origin.line, 1, message))
+        faults.append(profile.rf.origin.fault(message))
     return faults
 
 
@@ -133,17 +132,19 @@ def _load(path: Path, key: str | None) -> Lattice:
         ) from error
 
 
-def _missing(row: MagnetRow | BpmRow, places: dict[str, list[int]]) -> str | None:
+def _missing(row: MagnetRow | BpmRow, places: dict[str, list[int]]) -> Fault | None:
     ref = row.element
     if ref.family not in places:
         near = did_you_mean(ref.family, places)
-        return f"{row.name}: the lattice has no element {ref.family!r}{near}"
+        message = f"{row.name}: the lattice has no element {ref.family!r}{near}"
+        return row.origin.fault(message, "element")
     have, wanted = len(places[ref.family]), ref.index + ref.count
     if have < wanted:
-        return (
+        message = (
             f"{row.name}: the lattice has {have} of element {ref.family!r}, "
             f"wanted at least {wanted}"
         )
+        return row.origin.fault(message, "element")
     return None
 
 
@@ -152,23 +153,25 @@ def _misfit(
     ring: Lattice,
     places: dict[str, list[int]],
     known: dict[tuple[object, ...], bool],
-) -> str | None:
+) -> Fault | None:
     first = ring[places[row.element.family][row.element.index]]
     kind = (row.element.family, type(first), first.PassMethod, row.component)
     if kind not in known:
         known[kind] = carries(first, row.component, ring.energy)
     if not known[kind]:
-        return (
+        message = (
             f"{row.name}: lattice element {first.FamName!r} "
             f"({type(first).__name__}, {first.PassMethod}) cannot carry "
             f"{row.component!r}"
         )
+        return row.origin.fault(message, "component")
     thick, thin = COMPONENT_UNITS[row.component]
     unit = thick if first.Length > 0 else thin
     if row.unit != unit:
-        return (
+        message = (
             f"{row.name}: unit {row.unit!r} found, wanted {unit!r} for "
             f"{row.component!r} of {first.FamName!r}, which is "
             f"{first.Length:g} m long"
         )
+        return row.origin.fault(message, "unit")
     return None

@@ -9,8 +9,8 @@ from bluesky.preprocessors import contingency_wrapper, finalize_wrapper
 from bluesky.utils import MsgGenerator
 
 from acctwin.devices.ring import Machine
-from acctwin.errors import LimitError, PlanError, RestoreError
-from acctwin.plans.stubs import move, setpoints
+from acctwin.errors import DeviceError, LimitError, PlanError, RestoreError
+from acctwin.plans.stubs import Reading, move, setpoints
 
 T = TypeVar("T")
 
@@ -42,6 +42,24 @@ def check_moves(moves: Iterable[tuple[Any, Any]]) -> None:
         shown = "\n".join(complaints[:5])
         more = len(complaints) - 5
         raise LimitError(shown + (f"\nand {more} more" if more > 0 else ""))
+
+
+def check_arrived(devices: Iterable[Any], event: Reading) -> None:
+    """Check in an event that devices are where they are told to be.
+
+    A supply that trips while another one is moved is found by this.
+
+    Raises:
+        DeviceError: A readback that is not within tolerance of its setpoint.
+    """
+    for device in devices:
+        setpoint, readback = device.keys
+        wanted, seen = event[setpoint], event[readback]
+        if not device.bounds.reached(wanted, seen):
+            raise DeviceError(
+                f"{device.name} is not where it is set to: "
+                f"{device.bounds.missing(wanted, seen)}"
+            )
 
 
 def restoring(

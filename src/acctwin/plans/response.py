@@ -19,7 +19,12 @@ from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, HCM, VCM, FloatArray, IntArray
-from acctwin.plans.guards import check_moves, require, restoring
+from acctwin.plans.guards import (
+    check_arrived,
+    check_moves,
+    require,
+    restoring,
+)
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import Reading, in_run, move, setpoints, take
 
@@ -209,6 +214,7 @@ def _measure(
                     note.values.update(actuator=index, offset=offset * knob.delta)
                     for _ in range(readings):
                         events.append((yield from take(devices)))
+                        check_arrived(boxes, events[-1])
                 yield from move([(knob, start)])
             return events
 

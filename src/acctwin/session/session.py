@@ -13,6 +13,7 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.supplies import SimSupplies
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
@@ -78,6 +79,11 @@ class Session:
     def model(self) -> EngineProcess:
         """The design model, for predictions; it knows nothing of hidden errors."""
         return self._model
+
+    @property
+    def simulation(self) -> SimSupplies:
+        """The simulated supplies: ``stick``, ``trip`` and ``repair`` them by name."""
+        return self._sim.supplies
 
     @property
     def catalog(self) -> Any:

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from acctwin.backends.sim.signal import Changes
+from acctwin.backends.sim.supplies import Dynamics, SimSupplies
 from acctwin.calibration.bpm import to_reading
 from acctwin.errors import BeamLost
 from acctwin.model.engine import Layout
 from acctwin.model.imperfections import Errors
 from acctwin.model.process import EngineProcess
-from acctwin.names import FloatArray
+from acctwin.names import FloatArray, IntArray
+
+#: How often monitors hear of a supply that is on its way [s].
+TICK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class SimMachine:
         errors: What was drawn for this machine; ideal for the design machine.
         beam_current_a: Current while the beam is stored [A].
         seed: Seeds the noise.
+        dynamics: How the supplies move; default: at once.
     """
 
     def __init__(
@@ -57,37 +62,50 @@ class SimMachine:
         errors: Errors,
         beam_current_a: float,
         seed: int | None,
+        dynamics: Dynamics | None = None,
     ) -> None:
         self.engine, self.layout, self.errors = engine, layout, errors
         self.changes = Changes()
-        self.setpoints = layout.values.copy()
+        jumping = Dynamics(np.full(len(layout.knobs), np.inf))
+        self.supplies = SimSupplies(
+            layout.knobs, layout.values, dynamics or jumping, time.monotonic
+        )
         self._scale = np.ones(len(layout.knobs))
         self._scale[: len(errors.scale)] = errors.scale
-        self._pending = np.flatnonzero(self._scale != 1.0)
+        self._sent = np.where(self._scale == 1.0, layout.values, np.nan)
         self._beam_current_a = beam_current_a
         self._version = 0
         self._stamp = time.time()
         self._sample: OrbitSample | None = None
         self._tunes: tuple[FloatArray, float, int] | None = None
         self._busy = asyncio.Lock()
+        self._ticking: asyncio.Task[None] | None = None
         self._noise = np.random.default_rng([seed or 0, 0xB9A])
 
-    def put(self, knobs: np.ndarray, values: FloatArray) -> None:
-        """Set some supplies, by index into the layout's knobs."""
-        moved = knobs[self.setpoints[knobs] != values]
-        self.setpoints[knobs] = values
-        if len(moved):
-            self._pending = np.union1d(self._pending, moved)
-            self._version += 1
-            self._stamp = time.time()
+    @property
+    def setpoints(self) -> FloatArray:
+        """Where each knob is told to be, (n_knobs,)."""
+        return self.supplies.setpoints
 
-    def read_setpoints(self, knobs: np.ndarray) -> tuple[FloatArray, float]:
+    def put(self, knobs: IntArray, values: FloatArray) -> None:
+        """Set some supplies, by index into the layout's knobs."""
+        if len(self.supplies.put(knobs, values)):
+            self._stamp = time.time()
+            self._keep_telling()
+
+    def read_setpoints(self, knobs: IntArray) -> tuple[FloatArray, float]:
         """Return what some supplies are set to, and since when."""
-        return self.setpoints[knobs], self._stamp
+        return self.supplies.setpoints[knobs], self._stamp
+
+    def read_delivered(self, knobs: IntArray) -> tuple[FloatArray, float]:
+        """Return what some supplies deliver, and the time."""
+        stamp = time.time() if self.supplies.is_moving() else self._stamp
+        return self.supplies.delivered()[knobs], stamp
 
     async def orbit(self) -> OrbitSample:
         """Return the present reading of the BPMs; a new one if anything moved."""
         async with self._busy:
+            self.send_pending()
             if self._sample is None or self._sample.version != self._version:
                 self._sample = await self._take_orbit()
             return self._sample
@@ -99,18 +117,14 @@ class SimMachine:
 
     async def tunes(self) -> tuple[FloatArray, float]:
         """Return the tune monitor's fractional qx, qy, qs, and the time."""
+        self.send_pending()
         if self._tunes is None or self._tunes[2] != self._version:
-            await self.acquire_tunes()
-        if self._tunes is None:  # pragma: no cover - acquire_tunes has set it
-            raise BeamLost("no tunes")
+            self._tunes = await self._take_tunes()
         return self._tunes[0], self._tunes[1]
 
     async def acquire_tunes(self) -> None:
         """Take fresh tunes."""
-        version = self._version
-        tunes = await self._compute("tunes")
-        noise = self._noise.normal(0.0, self.errors.tune_noise, 3)
-        self._tunes = (np.mod(tunes + noise, 1.0), time.time(), version)
+        self._tunes = await self._take_tunes()
 
     async def current(self) -> tuple[float, float]:
         """Return the beam current [A], 0 when the beam is lost, and the time."""
@@ -121,9 +135,13 @@ class SimMachine:
         noise = self._noise.normal(0.0, self.errors.current_noise_a)
         return self._beam_current_a + float(noise), time.time()
 
+    async def _take_tunes(self) -> tuple[FloatArray, float, int]:
+        tunes, version = await self._compute("tunes")
+        noise = self._noise.normal(0.0, self.errors.tune_noise, 3)
+        return np.mod(tunes + noise, 1.0), time.time(), version
+
     async def _take_orbit(self) -> OrbitSample:
-        version = self._version
-        true = await self._compute("orbit")
+        true, version = await self._compute("orbit")
         errors = self.errors
         seen = to_reading(true, errors.bpm_gain, errors.bpm_roll, errors.bpm_offset)
         if errors.bpm_noise:
@@ -131,11 +149,28 @@ class SimMachine:
         return OrbitSample(seen, time.time(), version)
 
     def send_pending(self) -> None:
-        """Tell the engine what has been set since it last computed something."""
-        if len(self._pending):
-            knobs, self._pending = self._pending, np.array([], dtype=np.int64)
-            self.engine.submit("set", knobs, self.setpoints[knobs] * self._scale[knobs])
+        """Tell the engine which strengths have changed since it last computed."""
+        delivered = self.supplies.delivered()
+        moved = np.flatnonzero(delivered != self._sent)
+        if len(moved):
+            self._sent[moved] = delivered[moved]
+            self._version += 1
+            self.engine.submit("set", moved, delivered[moved] * self._scale[moved])
 
-    async def _compute(self, product: str) -> Any:
+    async def _compute(self, product: str) -> tuple[Any, int]:
+        """Return a product of the engine, and the version of the machine it is of."""
         self.send_pending()
-        return await asyncio.wrap_future(self.engine.submit(product))
+        version = self._version
+        return await asyncio.wrap_future(self.engine.submit(product)), version
+
+    def _keep_telling(self) -> None:
+        """Tell monitors of the supplies' way, as long as there is one."""
+        if self.supplies.is_moving() and (
+            self._ticking is None or self._ticking.done()
+        ):
+            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+
+    async def _tick(self) -> None:
+        while self.supplies.is_moving():
+            await asyncio.sleep(TICK_S)
+            self.changes.notify()

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd_async.core import Callback, SignalBackend, make_datakey
@@ -116,8 +115,3 @@ class SimSignalBackend(SignalBackend[Any]):
             reading = await self.get_reading()
             if self._callback is not None:
                 self._callback(reading)
-
-
-def as_scalar(values: np.ndarray) -> float:
-    """Return the only value of an array."""
-    return float(values[0])

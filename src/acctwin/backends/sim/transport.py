@@ -50,16 +50,21 @@ def supplies(
 ) -> SimTransport:
     """Return the channels of one supply, or of many as arrays."""
 
-    async def read() -> tuple[Any, float]:
-        values, stamp = sim.read_setpoints(knobs)
+    def shaped(values: np.ndarray, stamp: float) -> tuple[Any, float]:
         return (float(values[0]) if scalar else values), stamp
+
+    async def read() -> tuple[Any, float]:
+        return shaped(*sim.read_setpoints(knobs))
+
+    async def read_back() -> tuple[Any, float]:
+        return shaped(*sim.read_delivered(knobs))
 
     def write(value: Any) -> None:
         sim.put(knobs, np.atleast_1d(np.asarray(value, dtype=np.float64)))
 
     ports = {
         setpoint: Port(f"{address}/{setpoint}", read, limits.unit, write),
-        "readback": Port(f"{address}/readback", read, limits.unit),
+        "readback": Port(f"{address}/readback", read_back, limits.unit),
     }
     return SimTransport(ports, sim.changes, limits=limits)
 
