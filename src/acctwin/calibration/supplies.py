@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from acctwin.calibration.checks import finite_array, indices, positive
+from acctwin.calibration.checks import indices, numbers, parameters
 from acctwin.calibration.curves import Curve
 from acctwin.calibration.pieces import Stack, outside, stack
 from acctwin.calibration.refusal import conflict, out_of_curve, out_of_reach
@@ -88,11 +88,11 @@ class SupplyMap:
         low = np.where(np.isneginf(self.low), domain[0], self.low)
         high = np.where(np.isposinf(self.high), domain[1], self.high)
         parts = {
-            "length": positive(self.length, self.magnets, "length", "m"),
-            "gain": finite_array(self.gain, self.magnets, "gain"),
-            "offset": finite_array(self.offset, self.magnets, "offset"),
-            "low": finite_array(low, self.supplies, "low", "A"),
-            "high": finite_array(high, self.supplies, "high", "A"),
+            "length": parameters(self.length, self.magnets, "length", "m"),
+            "gain": parameters(self.gain, self.magnets, "gain"),
+            "offset": parameters(self.offset, self.magnets, "offset"),
+            "low": parameters(low, self.supplies, "low", "A"),
+            "high": parameters(high, self.supplies, "high", "A"),
             "units": units,
         }
         for name, part in parts.items():
@@ -135,10 +135,10 @@ class SupplyMap:
                 give what is wanted, or a strength is not a number.
         """
         every = np.arange(len(self.magnets))
-        wanted = finite_array(strengths, self.magnets, "strength", limit=True)
+        wanted = numbers(strengths, self.magnets, "strength")
         fields = self._field(wanted, rigidity)
         excitations = self.wiring.solve(fields, every)
-        self._check_agreement(excitations, fields, every, wanted, rigidity)
+        self._check_agreement(excitations, fields, every, wanted)
         self._check_reach(excitations, self._all, every, wanted, rigidity)
         return self.stack.current(self._inside(excitations, self._all), self._all)
 
@@ -152,7 +152,7 @@ class SupplyMap:
             LimitError: A supply cannot give what is wanted, or NaN.
         """
         every = np.arange(len(self.magnets))
-        wanted = finite_array(strengths, self.magnets, "strength", limit=True)
+        wanted = numbers(strengths, self.magnets, "strength")
         excitations = self.wiring.solve(self._field(wanted, rigidity), every)
         self._check_reach(excitations, self._all, every, wanted, rigidity)
         return self.stack.current(self._inside(excitations, self._all), self._all)
@@ -181,7 +181,7 @@ class SupplyMap:
         given = self._within_curves(currents)
         asked = indices(magnets, self.magnets)
         names = tuple(self.magnets[i] for i in asked)
-        wanted = finite_array(values, names, "strength", limit=True)
+        wanted = numbers(values, names, "strength")
         which = self.wiring.supplies_of(asked)
         present = np.zeros(len(given))
         present[which] = self.stack.value(given[which], which)
@@ -189,7 +189,7 @@ class SupplyMap:
         goal = self._field(wanted, rigidity, asked)
         step = self.wiring.solve(goal - fields[asked], asked)
         excitations = present + step
-        self._check_agreement(excitations, goal, asked, wanted, rigidity)
+        self._check_agreement(excitations, goal, asked, wanted)
         moved = which[step[which] != 0.0]
         self._check_reach(excitations, moved, asked, wanted, rigidity)
         result = given.copy()
@@ -227,8 +227,8 @@ class SupplyMap:
             gain: One for each magnet, (n_magnets,), or one for all.
             offset: The same, in units of the strength.
         """
-        gains = finite_array(gain, self.magnets, "gain")
-        offsets = finite_array(offset, self.magnets, "offset")
+        gains = parameters(gain, self.magnets, "gain")
+        offsets = parameters(offset, self.magnets, "offset")
         return replace(
             self, gain=gains * self.gain, offset=gains * self.offset + offsets
         )
@@ -268,7 +268,7 @@ class SupplyMap:
         return np.clip(excitations[which], low[which], high[which])
 
     def _within_curves(self, currents: ArrayLike) -> FloatArray:
-        given = finite_array(currents, self.supplies, "current", "A", limit=True)
+        given = numbers(currents, self.supplies, "current", "A")
         wrong = outside(given, *self.stack.domain)
         if wrong.any():
             raise out_of_curve(self, given, wrong)
@@ -280,7 +280,6 @@ class SupplyMap:
         goal: FloatArray,
         asked: IntArray,
         wanted: FloatArray,
-        rigidity: float,
     ) -> None:
         series = self.wiring.is_series[asked]
         if not series.any():
@@ -288,7 +287,7 @@ class SupplyMap:
         missed = np.abs((self.weights @ excitations)[asked] - goal)
         wrong = series & (missed > AGREEMENT * self._reach[asked])
         if wrong.any():
-            raise conflict(self, asked, wanted, wrong, rigidity)
+            raise conflict(self, asked, wanted, wrong)
 
     def _check_reach(
         self,
@@ -311,6 +310,9 @@ class SupplyMap:
                 f"{self.supplies[s]}: limits {self.low[s]:g} to {self.high[s]:g} A; "
                 f"the curve is from {begin[s]:g} to {end[s]:g} A"
             )
+        if not (self.length > 0).all():
+            name = self.magnets[int(np.argmin(self.length > 0))]
+            raise CalibrationError(f"{name}: the length must be above 0")
         if not self.gain.all():
             name = self.magnets[int(np.argmin(np.abs(self.gain)))]
             raise CalibrationError(f"{name}: a gain of 0 cannot be undone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from bluesky.preprocessors import contingency_wrapper, finalize_wrapper
+from bluesky.preprocessors import contingency_wrapper
 from bluesky.utils import MsgGenerator
 
 from acctwin.devices.ring import Machine
@@ -68,7 +68,9 @@ def restoring(
     """Run a plan, then put the devices back where they were, whatever happened."""
     before = yield from setpoints(devices)
     pairs = list(zip(devices, before, strict=True))
-    return (yield from finalize_wrapper(body(), lambda: restore(pairs)))
+    result = yield from _restoring(pairs, body)
+    yield from restore(pairs)
+    return result
 
 
 def restoring_on_failure(
@@ -76,10 +78,18 @@ def restoring_on_failure(
 ) -> MsgGenerator[T]:
     """Run a plan whose purpose is to move; put the devices back only if it fails."""
     before = yield from setpoints(devices)
-    pairs = list(zip(devices, before, strict=True))
+    return (yield from _restoring(list(zip(devices, before, strict=True)), body))
 
-    def failed(_: Exception) -> MsgGenerator[None]:
-        yield from restore(pairs)
+
+def _restoring(
+    pairs: Sequence[tuple[Any, Any]], body: Callable[[], MsgGenerator[T]]
+) -> MsgGenerator[T]:
+    def failed(error: Exception) -> MsgGenerator[None]:
+        try:
+            yield from restore(pairs)
+        except RestoreError as late:
+            words = f"{type(error).__name__}: {error}"
+            raise RestoreError(f"{late}; this came after {words}") from error
 
     return (yield from contingency_wrapper(body(), except_plan=failed))
 
