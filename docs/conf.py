@@ -1,5 +1,6 @@
-"""How the documentation is built: ``sphinx-build -W --keep-going docs docs/_build/html``."""
+"""How the documentation is built; `just docs` does it."""
 
+import re
 from importlib.metadata import version as version_of
 
 project = "acctwin"
@@ -39,3 +40,15 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_sidebars = {"index": []}
+
+
+def escape_bars(app, what, name, obj, options, lines):
+    """Let a docstring say |a − b|: in reStructuredText that is a substitution."""
+    for i, line in enumerate(lines):
+        parts = re.split(r"(``.*?``)", line)
+        parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+        lines[i] = "".join(parts)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", escape_bars)

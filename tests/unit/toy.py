@@ -11,6 +11,7 @@ import numpy as np
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.powering import Powering
 from acctwin.defaults import Defaults
 from acctwin.devices.ring import Machine
 from acctwin.errors import BeamLost
@@ -27,6 +28,7 @@ from acctwin.profiles.profile import (
     Profile,
     RfRow,
 )
+from acctwin.profiles.supplies import supply_map
 
 N_BPM, N_COR = 8, 4
 LIMIT = 1e-3
@@ -163,7 +165,8 @@ def toy_machine(
         errors,
         profile.beam_current_a,
         seed,
-        options.get("dynamics"),
+        powering=Powering(engine.layout, supply_map(profile)),
+        dynamics=options.get("dynamics"),
     )
     machine = build_machine(profile, sim, engine_design(engine), options.get("runs"))
     return machine, sim

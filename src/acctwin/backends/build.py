@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,18 @@ from ophyd_async.core import Device
 from acctwin.backends.link import LinkConnector
 from acctwin.backends.sim import transport
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.devices.bounds import Bounds
+from acctwin.backends.supply_group import SupplyGroup
 from acctwin.devices.bpm import Bpm, BpmInfo, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.family import Family
-from acctwin.devices.magnet import Magnet, MagnetFamily, MagnetInfo, common_unit
-from acctwin.devices.rf import Rf, RfInfo
+from acctwin.devices.magnet import Magnet, MagnetFamily, MagnetInfo
+from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Design, Machine, Runs
-from acctwin.devices.setpoint import one
+from acctwin.devices.setpoint import SettableInfo, bounds_of
 from acctwin.devices.status import StatusBoard
 from acctwin.devices.tune import TuneMonitor
-from acctwin.names import FloatArray
-from acctwin.profiles.profile import Profile
+from acctwin.names import FloatArray, IntArray
+from acctwin.profiles.profile import MagnetRow, Profile
 
 
 def build_machine(
@@ -35,113 +36,116 @@ def build_machine(
         design: The design model that plans may ask.
         runs: Where plans find earlier runs.
     """
-    rows = (*profile.magnets, *profile.bpms)
-    board = StatusBoard({row.name: row.status for row in rows})
-    magnets = _magnets(profile, sim, board)
-    monitors = _bpms(profile, sim, board)
-    families: dict[str, Family[Any]] = {}
-    for name, members in profile.families().items():
-        if members[0] in monitors:
-            families[name] = _bpm_family(name, members, monitors, sim, board)
-        else:
-            families[name] = _magnet_family(name, members, magnets, sim, board)
-    return Machine(
-        title=profile.name,
-        families=families,
-        elements={**magnets, **monitors},
-        instruments=_instruments(profile, sim),
-        status=board,
-        defaults=profile.defaults,
-        design=design,
-        runs=runs,
-    )
+    return _Builder(profile, sim).machine(design, runs)
 
 
-def _magnets(
-    profile: Profile, sim: SimMachine, board: StatusBoard
-) -> dict[str, Magnet]:
-    found: dict[str, Magnet] = {}
-    for i, row in enumerate(profile.magnets):
-        limits = one(row.name, row.low, row.high, row.tolerance, row.unit)
-        link = transport.supplies(sim, row.name, np.array([i]), limits, scalar=True)
+class _Builder:
+    """Builds each device once, families on top of them."""
+
+    def __init__(self, profile: Profile, sim: SimMachine) -> None:
+        self.profile, self.sim = profile, sim
+        rows = (*profile.magnets, *profile.bpms, *profile.supplies)
+        good = {row.name: row.status for row in rows}
+        if profile.rf is not None:
+            good[profile.rf.name] = True
+        self.board = StatusBoard(good)
+        self.supplies = SupplyGroup(profile, sim, self.board)
+        self.magnets = {
+            row.name: self._magnet(i, row) for i, row in enumerate(profile.magnets)
+        }
+        self.bpms = {row.name: self._bpm(i) for i, row in enumerate(profile.bpms)}
+
+    def machine(self, design: Design, runs: Runs) -> Machine:
+        families: dict[str, Family[Any]] = {
+            name: self._family(name, members)
+            for name, members in self.profile.families().items()
+        }
+        instruments = self._instruments()
+        if self.supplies.members:
+            instruments["supplies"] = self.supplies.family(
+                "supplies", list(self.supplies.members)
+            )
+        return Machine(
+            title=self.profile.name,
+            families=families,
+            elements={**self.magnets, **self.bpms, **self.supplies.members},
+            instruments=instruments,
+            status=self.board,
+            defaults=self.profile.defaults,
+            design=design,
+            runs=runs,
+        )
+
+    def _magnet(self, index: int, row: MagnetRow) -> Magnet:
         info = MagnetInfo(
-            row.name,
-            row.component,
-            row.unit,
-            row.low,
-            row.high,
-            row.tolerance,
-            row.delta,
-            float(sim.layout.knob_s[i]),
+            name=row.name,
+            low=row.low,
+            high=row.high,
+            tolerance=row.tolerance,
+            delta=row.delta,
+            unit=row.unit,
+            component=row.component,
+            s=float(self.sim.layout.knob_s[index]),
         )
-        found[row.name] = Magnet(LinkConnector(link), info, board)
-    return found
-
-
-def _bpms(profile: Profile, sim: SimMachine, board: StatusBoard) -> dict[str, Bpm]:
-    return {
-        row.name: Bpm(
-            LinkConnector(transport.bpm(sim, row.name, i)),
-            BpmInfo(row.name, float(sim.layout.monitor_s[i])),
-            board,
+        link = transport.magnets(
+            self.sim, row.name, np.array([index]), bounds_of([info]), scalar=True
         )
-        for i, row in enumerate(profile.bpms)
-    }
+        behind = self.supplies.of([row.name])
+        return Magnet(LinkConnector(link), info, self.board, tuple(behind.values()))
 
+    def _bpm(self, index: int) -> Bpm:
+        name = self.profile.bpms[index].name
+        info = BpmInfo(name, float(self.sim.layout.monitor_s[index]))
+        link = transport.bpm(self.sim, name, index)
+        return Bpm(LinkConnector(link), info, self.board)
 
-def _magnet_family(
-    name: str,
-    members: tuple[str, ...],
-    magnets: dict[str, Magnet],
-    sim: SimMachine,
-    board: StatusBoard,
-) -> MagnetFamily:
-    knobs = _in_s_order(members, sim.layout.knobs, sim.layout.knob_s)
-    ordered = {sim.layout.knobs[k]: magnets[sim.layout.knobs[k]] for k in knobs}
-    infos = [magnet.info for magnet in ordered.values()]
-    limits = Bounds(
-        tuple(ordered),
-        np.array([info.low for info in infos]),
-        np.array([info.high for info in infos]),
-        np.array([info.tolerance for info in infos]),
-        common_unit(infos),
-    )
-    link = transport.supplies(sim, name, knobs, limits)
-    return MagnetFamily(LinkConnector(link), name, ordered, limits, board)
-
-
-def _bpm_family(
-    name: str,
-    members: tuple[str, ...],
-    monitors: dict[str, Bpm],
-    sim: SimMachine,
-    board: StatusBoard,
-) -> Bpms:
-    chosen = _in_s_order(members, sim.layout.monitors, sim.layout.monitor_s)
-    ordered = {sim.layout.monitors[i]: monitors[sim.layout.monitors[i]] for i in chosen}
-    return Bpms(LinkConnector(transport.bpms(sim, name, chosen)), name, ordered, board)
-
-
-def _instruments(profile: Profile, sim: SimMachine) -> dict[str, Device]:
-    found: dict[str, Device] = {
-        "tune": TuneMonitor(LinkConnector(transport.tune(sim, "tune"))),
-        "dcct": Dcct(LinkConnector(transport.dcct(sim, "dcct"))),
-    }
-    row = profile.rf
-    if row is not None:
-        limits = one(row.name, row.low, row.high, row.tolerance, "Hz")
-        knob = np.array([sim.layout.knobs.index("rf")])
-        link = transport.supplies(
-            sim, row.name, knob, limits, setpoint="frequency", scalar=True
+    def _family(self, name: str, members: Sequence[str]) -> Family[Any]:
+        if members[0] in self.bpms:
+            return self._bpm_family(name, members)
+        layout = self.sim.layout
+        knobs = _in_s_order(members, layout.knobs, layout.knob_s)
+        ordered = {layout.knobs[k]: self.magnets[layout.knobs[k]] for k in knobs}
+        bounds = bounds_of([magnet.info for magnet in ordered.values()])
+        link = transport.magnets(self.sim, name, knobs, bounds)
+        behind = list(self.supplies.of(ordered))
+        supplies = self.supplies.family(f"{name}_supplies", behind) if behind else None
+        return MagnetFamily(
+            LinkConnector(link), name, ordered, bounds, self.board, supplies
         )
-        info = RfInfo(row.name, row.low, row.high, row.tolerance, row.delta)
-        found["rf"] = Rf(LinkConnector(link), info)
-    return found
+
+    def _bpm_family(self, name: str, members: Sequence[str]) -> Bpms:
+        layout = self.sim.layout
+        chosen = _in_s_order(members, layout.monitors, layout.monitor_s)
+        ordered = {layout.monitors[i]: self.bpms[layout.monitors[i]] for i in chosen}
+        link = transport.bpms(self.sim, name, chosen)
+        return Bpms(LinkConnector(link), name, ordered, self.board)
+
+    def _instruments(self) -> dict[str, Device]:
+        sim, row = self.sim, self.profile.rf
+        found: dict[str, Device] = {
+            "tune": TuneMonitor(LinkConnector(transport.tune(sim, "tune"))),
+            "dcct": Dcct(LinkConnector(transport.dcct(sim, "dcct"))),
+        }
+        if row is not None:
+            info = SettableInfo(
+                row.name, row.low, row.high, row.tolerance, row.delta, "Hz"
+            )
+            knob = np.array([sim.layout.knobs.index("rf")])
+            link = transport.magnets(
+                sim,
+                row.name,
+                knob,
+                bounds_of([info]),
+                setpoint="frequency",
+                scalar=True,
+            )
+            found["rf"] = Rf(LinkConnector(link), info, self.board)
+        return found
 
 
 def _in_s_order(
-    members: tuple[str, ...], known: tuple[str, ...], s: FloatArray
-) -> np.ndarray:
+    members: Sequence[str], known: tuple[str, ...], s: FloatArray
+) -> IntArray:
     index = {name: i for i, name in enumerate(known)}
-    chosen = np.array([index[name] for name in members])
+    chosen = np.array([index[name] for name in members], dtype=np.int64)
     return chosen[np.argsort(s[chosen], kind="stable")]

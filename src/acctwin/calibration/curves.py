@@ -185,7 +185,7 @@ def _checked(
 ) -> FloatArray:
     numbers = np.asarray(values, dtype=np.float64)
     low, high = limits
-    wrong = outside(numbers, np.float64(low), np.float64(high))
+    wrong = outside(numbers, low, high)
     if wrong.any():
         raise LimitError(
             f"{what} {numbers[wrong].flat[0]:.9g}{unit} is outside the curve, "
@@ -208,7 +208,9 @@ def _check_domain(low: float, high: float) -> None:
 def _local(coefficients: tuple[float, ...], low: float, high: float) -> FloatArray:
     """Return the coefficients in t, where current = low + t · (high − low)."""
     local = PowerSeries(coefficients)(PowerSeries([low, high - low])).coef
-    return np.append(local, np.zeros(max(0, 2 - len(local))))
+    result = np.zeros(max(2, len(local)))
+    result[: len(local)] = local
+    return result
 
 
 def _turning_point(local: FloatArray) -> float | None:

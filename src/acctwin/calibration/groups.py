@@ -62,7 +62,7 @@ class Group:
         """
         if len(self.supplies) == 1:
             return 1.0 / self.weights.T
-        return np.linalg.pinv(self.weights)
+        return np.asarray(np.linalg.pinv(self.weights), dtype=np.float64)
 
     def _condition(self) -> float:
         """Return how far the rows, each scaled to 1, are from being dependent."""

@@ -39,6 +39,10 @@ class Pieces:
     coefficients: FloatArray
 
 
+#: Stands in where there are no supplies at all.
+_NOTHING = Pieces(np.array([0.0, 1.0]), np.array([[0.0, 1.0]]))
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Curves of n supplies; made by :func:`stack`.
@@ -100,7 +104,7 @@ class Stack:
 def stack(curves: Sequence[Pieces]) -> Stack:
     """Return the curves of n supplies as one; equal objects are kept once."""
     number = {id(pieces): pieces for pieces in curves}
-    different = list(number.values())
+    different = list(number.values()) or [_NOTHING]
     order = {key: k for k, key in enumerate(number)}
     curve = np.array([order[id(pieces)] for pieces in curves], dtype=np.int64)
     degree = max((p.coefficients.shape[1] for p in different), default=1)
@@ -123,7 +127,9 @@ def stack(curves: Sequence[Pieces]) -> Stack:
     )
 
 
-def outside(values: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
+def outside(
+    values: FloatArray, low: FloatArray | float, high: FloatArray | float
+) -> BoolArray:
     """Tell which values are not within their limits, round-off apart, or NaN."""
     room = ROUND_OFF * (high - low)
     return ~((values >= low - room) & (values <= high + room))
@@ -162,15 +168,16 @@ def _find(
 
 
 def _horner(coefficients: FloatArray, t: FloatArray) -> FloatArray:
-    result = coefficients[-1]
-    for row in coefficients[-2::-1]:
+    result: FloatArray = np.zeros_like(t)
+    for power in range(len(coefficients) - 1, -1, -1):
+        row: FloatArray = coefficients[power]
         result = result * t + row
     return result
 
 
 def _slope(coefficients: FloatArray, t: FloatArray) -> FloatArray:
-    result = (len(coefficients) - 1) * coefficients[-1]
-    for power in range(len(coefficients) - 2, 0, -1):
+    result = np.zeros_like(t)
+    for power in range(len(coefficients) - 1, 0, -1):
         result = result * t + power * coefficients[power]
     return result
 

@@ -17,10 +17,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from acctwin.calibration.checks import indices, numbers, parameters
 from acctwin.calibration.curves import Curve
+from acctwin.calibration.links import Links
 from acctwin.calibration.pieces import Stack, outside, stack
 from acctwin.calibration.refusal import conflict, out_of_curve, out_of_reach
 from acctwin.calibration.wiring import Wiring, wire
@@ -68,7 +68,7 @@ class SupplyMap:
     supplies: tuple[str, ...]
     magnets: tuple[str, ...]
     curves: tuple[Curve, ...]
-    weights: sparse.csr_array
+    weights: Links
     length: FloatArray
     gain: FloatArray = field(default_factory=_one)
     offset: FloatArray = field(default_factory=_zero)
@@ -120,7 +120,7 @@ class SupplyMap:
             LimitError: A current is outside its curve, or not a number.
         """
         given = self._within_curves(currents)
-        fields = self.weights @ self.stack.value(given, self._all)
+        fields = self.weights.times(self.stack.value(given, self._all))
         return self._strength(fields, rigidity)
 
     def currents(self, strengths: ArrayLike, rigidity: float) -> FloatArray:
@@ -180,12 +180,12 @@ class SupplyMap:
         """
         given = self._within_curves(currents)
         asked = indices(magnets, self.magnets)
-        names = tuple(self.magnets[i] for i in asked)
+        names = [self.magnets[int(i)] for i in asked]
         wanted = numbers(values, names, "strength")
         which = self.wiring.supplies_of(asked)
         present = np.zeros(len(given))
         present[which] = self.stack.value(given[which], which)
-        fields = self.weights @ present
+        fields = self.weights.times(present)
         goal = self._field(wanted, rigidity, asked)
         step = self.wiring.solve(goal - fields[asked], asked)
         excitations = present + step
@@ -196,13 +196,10 @@ class SupplyMap:
         result[moved] = self.stack.current(self._inside(excitations, moved), moved)
         return result
 
-    def jacobian(self, currents: ArrayLike, rigidity: float) -> sparse.csr_array:
+    def jacobian(self, currents: ArrayLike, rigidity: float) -> Links:
         """Return d(strength)/d(current) at some currents, (n_magnets, n_supplies)."""
         slopes = self.stack.slope(self._within_curves(currents), self._all)
-        scale = self._scale(rigidity)
-        w = self.weights.tocoo()
-        values = scale[w.row] * w.data * slopes[w.col]
-        return sparse.csr_array((values, (w.row, w.col)), shape=w.shape)
+        return self.weights.scaled(self._scale(rigidity), slopes)
 
     def limits(self, rigidity: float) -> tuple[FloatArray, FloatArray]:
         """Return the lowest and highest strength of each magnet, (n_magnets,) each.
@@ -211,7 +208,7 @@ class SupplyMap:
         magnet held where all supplies excite the middle of what they can.
         """
         low, high = self._excitation_limits
-        middle = self.weights @ (0.5 * (low + high))
+        middle = self.weights.times(0.5 * (low + high))
         room = self.wiring.room(0.5 * (high - low))
         ends = self._strength(np.array([middle - room, middle + room]), rigidity)
         return ends.min(axis=0), ends.max(axis=0)
@@ -246,7 +243,11 @@ class SupplyMap:
     @cached_property
     def _reach(self) -> FloatArray:
         """Return the largest field that each magnet's curves can give, (n_magnets,)."""
-        return abs(self.weights) @ np.abs(self.stack.image).max(axis=0)
+        weights, most = self.weights, np.abs(self.stack.image).max(axis=0)
+        size = Links(
+            weights.rows, weights.columns, np.abs(weights.values), weights.shape
+        )
+        return size.times(most)
 
     def _scale(self, rigidity: float) -> FloatArray:
         if not (np.isfinite(rigidity) and rigidity > 0):
@@ -284,7 +285,7 @@ class SupplyMap:
         series = self.wiring.is_series[asked]
         if not series.any():
             return
-        missed = np.abs((self.weights @ excitations)[asked] - goal)
+        missed = np.abs(self.weights.times(excitations)[asked] - goal)
         wrong = series & (missed > AGREEMENT * self._reach[asked])
         if wrong.any():
             raise conflict(self, asked, wanted, wrong)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from acctwin.calibration.groups import Group, find_groups
+from acctwin.calibration.links import Links
 from acctwin.errors import CalibrationError
 from acctwin.names import BoolArray, FloatArray, IntArray
 
@@ -29,7 +29,7 @@ class Wiring:
     supply_group: IntArray
     n_groups: int
     is_series: BoolArray
-    response: sparse.csr_array
+    response: Links
 
     def supplies_of(self, magnets: IntArray) -> IntArray:
         """Return the supplies in the groups of some magnets."""
@@ -50,33 +50,25 @@ class Wiring:
         asked = np.bincount(group, minlength=self.n_groups)[group]
         full = np.zeros(len(self.magnet_group))
         full[magnets] = fields / np.where(self.is_series[magnets], asked, 1)
-        return self.response @ full
+        return self.response.times(full)
 
     def room(self, excitations: FloatArray) -> FloatArray:
         """Return how far each field can go alone if excitations go ± so far."""
-        response = self.response.tocoo()
+        response = self.response
         room = np.full(len(self.magnet_group), np.inf)
-        alone = excitations[response.row] / np.abs(response.data)
-        np.minimum.at(room, response.col, alone)
+        alone = excitations[response.rows] / np.abs(response.values)
+        np.minimum.at(room, response.columns, alone)
         return room
 
 
-def wire(
-    weights: sparse.csr_array, magnets: Sequence[str], supplies: Sequence[str]
-) -> Wiring:
+def wire(weights: Links, magnets: Sequence[str], supplies: Sequence[str]) -> Wiring:
     """Return the wiring of weights (n_magnets, n_supplies).
 
     Raises:
-        CalibrationError: A weight is not finite, a magnet has no supply or a supply
-            no magnet, or the magnets of a group cannot be set.
+        CalibrationError: A magnet has no supply or a supply no magnet, or the magnets
+            of a group cannot be set.
     """
-    entries = weights.tocoo()
-    if not np.isfinite(entries.data).all():
-        raise CalibrationError("a weight is not a finite number")
-    found = zip(
-        entries.row.tolist(), entries.col.tolist(), entries.data.tolist(), strict=True
-    )
-    groups = find_groups(entry for entry in found if entry[2])
+    groups = find_groups(entry for entry in weights.entries() if entry[2])
     magnet_group = np.full(len(magnets), -1)
     supply_group = np.full(len(supplies), -1)
     is_series = np.zeros(len(magnets), dtype=np.bool_)
@@ -103,14 +95,12 @@ def _check_complete(group: IntArray, names: Sequence[str], problem: str) -> None
         raise CalibrationError(f"{names[i]} {problem}")
 
 
-def _response(groups: Sequence[Group], shape: tuple[int, int]) -> sparse.csr_array:
-    rows: list[int] = []
-    columns: list[int] = []
-    values: list[float] = []
-    for group in groups:
-        rows += [s for s in group.supplies for _ in group.magnets]
-        columns += list(group.magnets) * len(group.supplies)
-        values += group.response().ravel().tolist()
-    matrix = sparse.csr_array((values, (rows, columns)), shape=shape, dtype=np.float64)
-    matrix.eliminate_zeros()
-    return matrix
+def _response(groups: Sequence[Group], shape: tuple[int, int]) -> Links:
+    entries = [
+        (supply, magnet, float(value))
+        for group in groups
+        for supply, row in zip(group.supplies, group.response(), strict=True)
+        for magnet, value in zip(group.magnets, row, strict=True)
+        if value
+    ]
+    return Links.of(entries, shape)

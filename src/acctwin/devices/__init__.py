@@ -6,6 +6,7 @@ from acctwin.devices.magnet import Magnet, MagnetFamily
 from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
+from acctwin.devices.supply import Supply, SupplyFamily
 from acctwin.devices.tune import TuneMonitor
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "MagnetFamily",
     "Rf",
     "Selection",
+    "Supply",
+    "SupplyFamily",
     "TuneMonitor",
 ]

@@ -19,7 +19,7 @@ from ophyd_async.core import StandardReadableFormat as Format
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
 from acctwin.devices.family import Family
-from acctwin.devices.magnet import device_name
+from acctwin.devices.setpoint import device_name
 from acctwin.devices.status import StatusBoard
 
 

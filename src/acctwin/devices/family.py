@@ -9,9 +9,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from bluesky.protocols import Reading
 from event_model import DataKey
-from ophyd_async.core import StandardReadable
+from ophyd_async.core import DeviceConnector, StandardReadable
 
+from acctwin.devices.bounds import Bounds
 from acctwin.devices.selection import Selection
+from acctwin.devices.setpoint import Settable, device_name
 from acctwin.devices.status import StatusBoard
 from acctwin.errors import UnknownName
 from acctwin.names import BoolArray, FloatArray
@@ -139,6 +141,36 @@ class Family(StandardReadable, Generic[MemberT]):
             ("s", self.s, "m"),
             ("status", self.status.astype(np.int64), None),
         ]
+
+
+class SettableFamily(Family[MemberT], Settable):
+    """A family that is set as an array: one value for each member."""
+
+    def __init__(
+        self,
+        connector: DeviceConnector,
+        name: str,
+        members: dict[str, MemberT],
+        s: FloatArray,
+        bounds: Bounds,
+        board: StatusBoard,
+    ) -> None:
+        self._adopt(members, s, board)
+        self._bounds = bounds
+        super().__init__(name=device_name(name), connector=connector)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Limits and tolerances of the members."""
+        return self._bounds
+
+    @property
+    def limits(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper limits of the members, (n,) each."""
+        return self._bounds.low.copy(), self._bounds.high.copy()
+
+    def _as_signal_value(self, wanted: FloatArray) -> FloatArray:
+        return wanted
 
 
 def _describe(value: Sequence[str] | np.ndarray, source: str, units: str | None) -> Any:

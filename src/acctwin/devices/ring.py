@@ -16,6 +16,7 @@ from acctwin.devices.family import Family
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.devices.rf import Rf
 from acctwin.devices.status import StatusBoard
+from acctwin.devices.supply import SupplyFamily
 from acctwin.devices.tune import TuneMonitor
 from acctwin.errors import UnknownName
 from acctwin.names import BPMS, MAGNET_FAMILIES, FloatArray
@@ -49,6 +50,7 @@ class Machine(Device):
     Attributes:
         hcm, vcm, quadrupoles, sextupoles, skew_quadrupoles, octupoles, bends:
             Magnet families, where the machine has them.
+        supplies: All power supplies, where the profile has them.
         bpms: All beam position monitors.
         rf: The RF frequency, where there is RF.
         tune: The tune monitor.
@@ -67,6 +69,7 @@ class Machine(Device):
     skew_quadrupoles: MagnetFamily
     octupoles: MagnetFamily
     bends: MagnetFamily
+    supplies: SupplyFamily
     bpms: Bpms
     rf: Rf
     tune: TuneMonitor
@@ -134,6 +137,11 @@ class Machine(Device):
         names = (*MAGNET_FAMILIES, "rf")
         return tuple(getattr(self, name) for name in names if self.has(name))
 
+    def baseline(self) -> tuple[Device, ...]:
+        """Return what every run records at its start and end: setpoints, currents."""
+        supplies = (self.supplies,) if self.has("supplies") else ()
+        return (*self.setpoints(), *supplies)
+
     async def connect(
         self,
         mock: bool | DeviceMock[Any] = False,
@@ -141,11 +149,14 @@ class Machine(Device):
         force_reconnect: bool = False,
     ) -> None:
         """Connect every family, device and instrument."""
+        families = self.families.values()
+        behind = [getattr(family, "supplies", None) for family in families]
         devices = {
             id(device): device
             for device in (
                 *dict(self.children()).values(),
-                *self.families.values(),
+                *families,
+                *(supplies for supplies in behind if supplies is not None),
                 *self.elements.values(),
             )
         }

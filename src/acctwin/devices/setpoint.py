@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from bluesky.protocols import Location
 from numpy.typing import ArrayLike
 from ophyd_async.core import (
     AsyncStatus,
+    DeviceConnector,
     SignalR,
     SignalRW,
     StandardReadable,
@@ -16,6 +19,7 @@ from ophyd_async.core import (
 )
 
 from acctwin.devices.bounds import Bounds
+from acctwin.devices.status import StatusBoard
 from acctwin.errors import DeviceError
 from acctwin.names import FloatArray
 
@@ -96,12 +100,83 @@ class Settable(StandardReadable):
                 f"{self.timeout_s:g} s: {self.bounds.missing(wanted, seen)}"
             ) from error
 
-    def _as_signal_value(self, wanted: FloatArray) -> float | FloatArray:
+    def _as_signal_value(self, wanted: FloatArray) -> Any:
         return float(wanted[0])
 
 
-def one(name: str, low: float, high: float, tolerance: float, unit: str) -> Bounds:
-    """Return the bounds of a single setpoint."""
+@dataclass(frozen=True)
+class SettableInfo:
+    """What a profile says about one thing that is set.
+
+    Attributes:
+        name: Profile name.
+        low: Lower limit of the setpoint.
+        high: Upper limit.
+        tolerance: A move is done when |setpoint − readback| is within this.
+        delta: Full step of a response measurement.
+        unit: Of all these.
+    """
+
+    name: str
+    low: float
+    high: float
+    tolerance: float
+    delta: float
+    unit: str
+
+
+InfoT = TypeVar("InfoT", bound=SettableInfo)
+
+
+class SingleSettable(Settable, Generic[InfoT]):
+    """One device that is set, with its limits and its status.
+
+    Attributes:
+        info: What the profile says.
+    """
+
+    info: InfoT
+
+    def __init__(
+        self, connector: DeviceConnector, info: InfoT, board: StatusBoard
+    ) -> None:
+        self.info = info
+        self._board = board
+        super().__init__(name=device_name(info.name), connector=connector)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Limits and tolerance."""
+        return bounds_of([self.info])
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lower and upper limit of the setpoint."""
+        return self.info.low, self.info.high
+
+    @property
+    def delta(self) -> float:
+        """Full step of a response measurement."""
+        return self.info.delta
+
+    @property
+    def is_good(self) -> bool:
+        """Whether plans may use it."""
+        return self._board.is_good(self.info.name)
+
+
+def bounds_of(infos: Sequence[SettableInfo]) -> Bounds:
+    """Return the bounds of things that are set together; unit ``various`` if mixed."""
+    units = {info.unit for info in infos}
     return Bounds(
-        (name,), np.array([low]), np.array([high]), np.array([tolerance]), unit
+        tuple(info.name for info in infos),
+        np.array([info.low for info in infos]),
+        np.array([info.high for info in infos]),
+        np.array([info.tolerance for info in infos]),
+        units.pop() if len(units) == 1 else "various",
     )
+
+
+def device_name(name: str) -> str:
+    """Return a profile name as it appears in documents: ``/`` cannot be in a key."""
+    return name.replace("/", "-")

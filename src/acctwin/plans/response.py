@@ -12,13 +12,20 @@ from bluesky.utils import Msg, MsgGenerator, plan
 
 from acctwin.analysis.response import ResponseResult, fit_response
 from acctwin.data.runs import Run
-from acctwin.devices.columns import Column, Monitor
-from acctwin.devices.magnet import Magnet, MagnetFamily
-from acctwin.devices.rf import Rf
+from acctwin.devices.columns import Monitor
 from acctwin.devices.ring import Machine
-from acctwin.devices.selection import Selection
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, HCM, VCM, FloatArray, IntArray
+from acctwin.plans.actuators import (
+    Actuators,
+    Knob,
+    Units,
+    boxes,
+    good_members,
+    in_units,
+    raw,
+    starts,
+)
 from acctwin.plans.guards import (
     check_arrived,
     check_moves,
@@ -26,9 +33,8 @@ from acctwin.plans.guards import (
     restoring,
 )
 from acctwin.plans.note import Note, write_result
-from acctwin.plans.stubs import Reading, in_run, move, setpoints, take
+from acctwin.plans.stubs import Reading, in_run, move, take
 
-Actuators = MagnetFamily | Selection | Magnet | Rf
 Method = Literal["bipolar", "unipolar"]
 
 
@@ -39,6 +45,7 @@ def measure_orbit_response(
     correctors: Sequence[Actuators] | None = None,
     scale: float = 1.0,
     method: Method = "bipolar",
+    units: Units = "physics",
     readings: int | None = None,
     settle_s: float | None = None,
 ) -> MsgGenerator[ResponseResult]:
@@ -49,6 +56,8 @@ def measure_orbit_response(
         correctors: Which; default: all good ones, horizontal then vertical.
         scale: Of the steps in the profile.
         method: ``"bipolar"``: ±half a step; ``"unipolar"``: zero and a full step.
+        units: ``"physics"``: strengths are moved; ``"hardware"``: the currents of the
+            supplies behind them.
         readings: Averaged at every step; default: the profile's.
         settle_s: Extra wait after every move [s]; default: the profile's.
 
@@ -67,6 +76,7 @@ def measure_orbit_response(
             [machine.bpms],
             scale=scale,
             method=method,
+            units=units,
             readings=readings,
             settle_s=settle_s,
         )
@@ -81,6 +91,7 @@ def measure_response(
     *,
     scale: float = 1.0,
     method: Method = "bipolar",
+    units: Units = "physics",
     readings: int | None = None,
     settle_s: float | None = None,
 ) -> MsgGenerator[ResponseResult]:
@@ -95,6 +106,8 @@ def measure_response(
         monitors: Devices that say what they measure: BPMs, the tune monitor.
         scale: Of the steps in the profile.
         method: ``"bipolar"``: ±half a step; ``"unipolar"``: zero and a full step.
+        units: ``"physics"``: strengths are moved; ``"hardware"``: the currents of the
+            supplies behind them.
         readings: Averaged at every step; default: the profile's.
         settle_s: Extra wait after every move [s]; default: the profile's.
 
@@ -113,6 +126,7 @@ def measure_response(
             monitors,
             scale=scale,
             method=method,
+            units=units,
             readings=readings,
             settle_s=settle_s,
         )
@@ -170,6 +184,20 @@ class Taken:
         )
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What a response measurement moves, reads and puts back."""
+
+    knobs: list[Knob]
+    offsets: tuple[float, float]
+    monitors: Sequence[Monitor]
+    moved: list[Any]
+    behind: list[Any]
+    recorded: list[Any]
+    readings: int
+    settle_s: float
+
+
 def _measure(
     name: str,
     machine: Machine,
@@ -178,100 +206,71 @@ def _measure(
     *,
     scale: float,
     method: Method,
+    units: Units,
     readings: int | None,
     settle_s: float | None,
 ) -> MsgGenerator[ResponseResult]:
     defaults = machine.defaults.response
-    readings = defaults.readings if readings is None else readings
-    settle_s = defaults.settle_s if settle_s is None else settle_s
-    knobs = _good_members(actuators)
-    columns = [column for monitor in monitors for column in monitor.columns()]
-    if not knobs or not any(column.good.any() for column in columns):
-        raise PlanError("nothing to move or nothing to read: all are marked bad")
-    taken = _taken(knobs, columns)
-    offsets = _offsets(method, scale)
-    boxes = _families(actuators)
-
-    def body(uid: str) -> MsgGenerator[ResponseResult]:
-        starts = yield from _starts(boxes, knobs)
-        moves = [
-            (knob, start + offset * knob.delta)
-            for knob, start in zip(knobs, starts, strict=True)
-            for offset in offsets
-        ]
-        check_moves(moves)
-        note = _step_note(taken, knobs)
-
-        def walk() -> MsgGenerator[list[Reading]]:
-            events: list[Reading] = []
-            devices = [note, *monitors, *boxes]
-            for index, (knob, start) in enumerate(zip(knobs, starts, strict=True)):
-                for offset in offsets:
-                    yield Msg("checkpoint")
-                    yield from move([(knob, start + offset * knob.delta)])
-                    if settle_s:
-                        yield from bps.sleep(settle_s)
-                    note.values.update(actuator=index, offset=offset * knob.delta)
-                    for _ in range(readings):
-                        events.append((yield from take(devices)))
-                        check_arrived(boxes, events[-1])
-                yield from move([(knob, start)])
-            return events
-
-        events = yield from restoring(boxes, walk)
-        data = {key: np.array([e[key] for e in events]) for key in taken.all_keys}
-        result = taken.fit(data, uid)
-        yield from write_result(_result_note(result))
-        return result
-
+    moved = in_units(actuators, units)
+    asked = boxes(actuators)
+    behind = raw(asked)
+    job = _Job(
+        knobs=good_members(moved),
+        offsets=_offsets(method, scale),
+        monitors=monitors,
+        moved=boxes(moved),
+        behind=behind,
+        recorded=boxes([*moved, *asked, *behind]),
+        readings=defaults.readings if readings is None else readings,
+        settle_s=defaults.settle_s if settle_s is None else settle_s,
+    )
+    taken = _taken(job)
     metadata = {
         "plan_name": name,
         "plan_args": {
-            "actuators": [box.name for box in boxes],
+            "actuators": [device.name for device in job.moved],
             "monitors": [monitor.name for monitor in monitors],
             "scale": scale,
             "method": method,
-            "readings": readings,
-            "settle_s": settle_s,
+            "units": units,
+            "readings": job.readings,
+            "settle_s": job.settle_s,
         },
-        "num_points": len(knobs) * len(offsets) * readings,
+        "num_points": len(job.knobs) * len(job.offsets) * job.readings,
     }
-    return (yield from in_run(body, metadata))
+    return (yield from in_run(lambda uid: _run(job, taken, uid), metadata))
 
 
-def _good_members(actuators: Sequence[Actuators]) -> list[Magnet | Rf]:
-    knobs: list[Magnet | Rf] = []
-    for actuator in actuators:
-        if isinstance(actuator, MagnetFamily | Selection):
-            knobs += list(actuator.good())
-        elif actuator.is_good:
-            knobs.append(actuator)
-        else:
-            raise PlanError(f"{actuator.info.name} is marked bad: it cannot be used")
-    names = [knob.info.name for knob in knobs]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise PlanError(f"asked for twice: {', '.join(twice[:5])}")
-    return knobs
+def _run(job: _Job, taken: Taken, uid: str) -> MsgGenerator[ResponseResult]:
+    begin = yield from starts(job.moved, job.knobs)
+    check_moves(
+        (knob, start + offset * knob.delta)
+        for knob, start in zip(job.knobs, begin, strict=True)
+        for offset in job.offsets
+    )
+    note = _step_note(taken, job.knobs)
+    events = yield from restoring(job.behind, lambda: _walk(job, begin, note))
+    data = {key: np.array([e[key] for e in events]) for key in taken.all_keys}
+    result = taken.fit(data, uid)
+    yield from write_result(_result_note(result))
+    return result
 
 
-def _families(actuators: Sequence[Actuators]) -> list[Any]:
-    """Return what is read and restored: whole families, each once."""
-    boxes: list[Any] = []
-    for actuator in actuators:
-        box = actuator.family if isinstance(actuator, Selection) else actuator
-        if box not in boxes:
-            boxes.append(box)
-    return boxes
-
-
-def _starts(boxes: Sequence[Any], knobs: Sequence[Any]) -> MsgGenerator[list[float]]:
-    """Return where each knob is, from one question to each family."""
-    places = yield from setpoints(boxes)
-    by_name: dict[str, float] = {}
-    for box, place in zip(boxes, places, strict=True):
-        by_name.update(zip(box.bounds.names, np.atleast_1d(place), strict=True))
-    return [float(by_name[knob.info.name]) for knob in knobs]
+def _walk(job: _Job, begin: list[float], note: Note) -> MsgGenerator[list[Reading]]:
+    events: list[Reading] = []
+    devices = [note, *job.monitors, *job.recorded]
+    for index, (knob, start) in enumerate(zip(job.knobs, begin, strict=True)):
+        for offset in job.offsets:
+            yield Msg("checkpoint")
+            yield from move([(knob, start + offset * knob.delta)])
+            if job.settle_s:
+                yield from bps.sleep(job.settle_s)
+            note.values.update(actuator=index, offset=offset * knob.delta)
+            for _ in range(job.readings):
+                events.append((yield from take(devices)))
+                check_arrived(job.recorded, events[-1])
+        yield from move([(knob, start)])
+    return events
 
 
 def _offsets(method: Method, scale: float) -> tuple[float, float]:
@@ -282,7 +281,11 @@ def _offsets(method: Method, scale: float) -> tuple[float, float]:
     return (scale / 2, -scale / 2) if method == "bipolar" else (0.0, scale)
 
 
-def _taken(knobs: Sequence[Magnet | Rf], columns: Sequence[Column]) -> Taken:
+def _taken(job: _Job) -> Taken:
+    columns = [column for monitor in job.monitors for column in monitor.columns()]
+    knobs = job.knobs
+    if not knobs or not any(column.good.any() for column in columns):
+        raise PlanError("nothing to move or nothing to read: all are marked bad")
     units = {column.units for column in columns}
     over = units.pop() if len(units) == 1 else "various"
     return Taken(
@@ -298,7 +301,7 @@ def _ratio(over: str, under: str) -> str:
     return f"{over}/({under})" if "/" in under else f"{over}/{under}"
 
 
-def _step_note(taken: Taken, knobs: Sequence[Magnet | Rf]) -> Note:
+def _step_note(taken: Taken, knobs: Sequence[Knob]) -> Note:
     return Note(
         "step",
         {"actuator": 0, "offset": 0.0},
@@ -313,7 +316,7 @@ def _step_note(taken: Taken, knobs: Sequence[Magnet | Rf]) -> Note:
     )
 
 
-def _deltas(knobs: Sequence[Magnet | Rf]) -> FloatArray:
+def _deltas(knobs: Sequence[Knob]) -> FloatArray:
     return np.array([knob.delta for knob in knobs])
 
 

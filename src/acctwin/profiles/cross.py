@@ -11,10 +11,11 @@ from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
+from acctwin.calibration.rigidity import ELECTRON_REST_MASS_EV
 from acctwin.errors import Fault, did_you_mean
+from acctwin.profiles.cells import check_numbers, parse_number
 from acctwin.profiles.document import Document, Way
 from acctwin.profiles.files import shown
-from acctwin.profiles.rows import check_numbers, parse_number
 
 RF_NUMBERS = ("low", "high", "tolerance", "delta")
 
@@ -31,6 +32,22 @@ def rf_faults(document: Document, names: Collection[str]) -> list[Fault]:
         message = f"duplicate name {name!r}; a magnet or a BPM has it"
         faults.append(document.fault(("rf", "name"), message))
     return faults
+
+
+def energy_ev(document: Document) -> float:
+    """Return the beam energy [eV]; NaN if it is not there or not a number."""
+    return 1e9 * _number(document, ("energy_gev",))
+
+
+def energy_faults(document: Document) -> list[Fault]:
+    """Return a fault if a machine with supplies has no energy, or a useless one."""
+    way = ("energy_gev",)
+    if way not in document.values:
+        message = "missing key 'energy_gev': supplies need the beam energy [GeV]"
+        return [document.fault(way, message)]
+    if 0 < energy_ev(document) <= ELECTRON_REST_MASS_EV:
+        return [document.fault(way, "energy_gev: not above the rest mass")]
+    return []
 
 
 def cell_faults(document: Document) -> list[Fault]:

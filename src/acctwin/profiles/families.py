@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from acctwin.errors import Fault
 from acctwin.names import BPMS, HCM, VCM, Component
@@ -22,9 +23,23 @@ FAMILY_COMPONENTS: dict[str, Component] = {
 }
 
 
-def duplicate_names(lines: Iterable[Line]) -> list[Fault]:
+class Named(Protocol):
+    """A line of a table that gives names."""
+
+    @property
+    def row(self) -> Row:
+        """The line as it was written."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names."""
+        ...
+
+
+def duplicate_names(lines: Iterable[Named]) -> list[Fault]:
     """Return a fault for each line that gives a name another line has given."""
-    first: dict[str, Line] = {}
+    first: dict[str, Named] = {}
     faults: list[Fault] = []
     for line in lines:
         twice = [name for name in line.names if name in first]

@@ -7,14 +7,16 @@ profile's values only, start without it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from acctwin.errors import ConfigError, Fault, did_you_mean
 from acctwin.profiles.cross import (
     cell_faults,
+    energy_ev,
+    energy_faults,
     is_named,
     lattice_faults,
     rf_faults,
@@ -22,45 +24,23 @@ from acctwin.profiles.cross import (
     unknown_families,
 )
 from acctwin.profiles.document import Document, read_document
-from acctwin.profiles.families import duplicate_names, mixed_families
 from acctwin.profiles.files import Text, read_text
-from acctwin.profiles.profile import BpmRow, LatticeSource, MagnetRow, Profile
-from acctwin.profiles.rows import (
-    BPM_COLUMNS,
-    MAGNET_COLUMNS,
-    Line,
-    read_bpm,
-    read_magnet,
+from acctwin.profiles.machine import Tables, read_machine
+from acctwin.profiles.powering import power_faults
+from acctwin.profiles.profile import (
+    BpmRow,
+    LatticeSource,
+    MagnetRow,
+    Profile,
+    SupplyRow,
 )
 from acctwin.profiles.site import profile_path, site_of
-from acctwin.profiles.tables import Row, read_table
 from acctwin.profiles.templates import MOST, cell_numbers
 
 if TYPE_CHECKING:
     from acctwin.profiles.schema import ProfileFile
 
-ReadLine = Callable[[Row, Sequence[int] | None, list[Fault]], Line]
-
-#: The tables of a machine: file name, columns, and what reads a line.
-TABLES: tuple[tuple[str, tuple[str, ...], ReadLine], ...] = (
-    ("magnets.csv", MAGNET_COLUMNS, read_magnet),
-    ("bpms.csv", BPM_COLUMNS, read_bpm),
-)
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What the tables of a machine hold.
-
-    Attributes:
-        raw: The bytes of each table.
-        lines: All lines, with the devices they stand for.
-        faults: All that is wrong with the tables.
-    """
-
-    raw: tuple[bytes, ...] = ()
-    lines: tuple[Line, ...] = ()
-    faults: tuple[Fault, ...] = ()
+T = TypeVar("T", MagnetRow, BpmRow, SupplyRow)
 
 
 def load_profile(name: str | Path, site: str | Path | None = None) -> Profile:
@@ -128,21 +108,7 @@ def _machine_tables(document: Document, devices: Path, machine: str) -> Tables:
         known = sorted(path.name for path in devices.iterdir() if path.is_dir())
         message = f"no folder {machine!r} in devices/{did_you_mean(machine, known)}"
         return Tables(faults=(document.fault(("machine",), message),))
-    cells = _cells(document)
-    faults: list[Fault] = []
-    raw: list[bytes] = []
-    lines: list[Line] = []
-    for name, columns, read_line in TABLES:
-        text = read_text(folder / name)
-        if isinstance(text, Fault):
-            faults.append(text)
-            continue
-        raw.append(text.raw)
-        rows, wrong = read_table(text, columns)
-        faults += wrong
-        lines += [read_line(row, cells, faults) for row in rows]
-    faults += [*duplicate_names(lines), *mixed_families(lines)]
-    return Tables(tuple(raw), tuple(lines), tuple(faults))
+    return read_machine(folder, _cells(document))
 
 
 def _cells(document: Document) -> tuple[int, ...] | None:
@@ -156,14 +122,17 @@ def _cells(document: Document) -> tuple[int, ...] | None:
 
 
 def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
-    names = {name for line in tables.lines for name in line.names}
+    names = {name for line in tables.named for name in line.names}
     faults = [*cell_faults(document), *rf_faults(document, names)]
     cells = [line.row.cells.get("families") for line in tables.lines]
     families = {name for cell in cells if cell for name in cell.text.split()}
     if families:
         faults += unknown_families(document, families)
+    if tables.has_supplies:
+        faults += energy_faults(document)
     if not tables.faults:
         faults += unknown_devices(document, names)
+        faults += power_faults(tables.magnets, tables.supplies, energy_ev(document))
     return faults
 
 
@@ -177,7 +146,7 @@ def _profile(
 ) -> Profile:
     from acctwin.profiles.values import to_defaults, to_imperfections, to_rf
 
-    devices = _devices(tables, set(schema.out_of_service))
+    magnets, bpms, supplies = _in_service(tables, set(schema.out_of_service))
     lattice = schema.lattice
     source = lattice.source
     if not is_named(source):
@@ -188,25 +157,44 @@ def _profile(
         path=path,
         operational_mode=schema.operational_mode,
         lattice=LatticeSource(source, lattice.repeat, lattice.key),
-        magnets=tuple(row for row in devices if isinstance(row, MagnetRow)),
-        bpms=tuple(row for row in devices if isinstance(row, BpmRow)),
+        magnets=magnets,
+        bpms=bpms,
         rf=to_rf(schema.rf, document),
         beam_current_a=schema.beam.current_ma / 1000,
         imperfections=to_imperfections(schema.imperfections),
         defaults=to_defaults(schema.defaults),
         hash=_hash(text.raw, *tables.raw),
+        supplies=supplies,
+        energy_ev=None if schema.energy_gev is None else 1e9 * schema.energy_gev,
     )
 
 
-def _devices(tables: Tables, out: set[str]) -> list[MagnetRow | BpmRow]:
-    """Return each device once, those out of service with status False."""
-    devices: dict[str, MagnetRow | BpmRow] = {}
-    for line in tables.lines:
-        for device in line.devices:
-            if device.name in out:
-                devices.setdefault(device.name, replace(device, status=False))
-            devices.setdefault(device.name, device)
-    return list(devices.values())
+def _in_service(
+    tables: Tables, out: set[str]
+) -> tuple[tuple[MagnetRow, ...], tuple[BpmRow, ...], tuple[SupplyRow, ...]]:
+    """Return each device once, with status False where it cannot be used.
+
+    A magnet cannot if it, or a supply that feeds it, is out of service.
+    """
+    supplies = _once(tables.supplies, out)
+    dead = {supply.name for supply in supplies if not supply.status}
+    idle = {
+        magnet.name
+        for magnet in tables.magnets
+        if any(feed.supply in dead for feed in magnet.feeds)
+    }
+    return _once(tables.magnets, out | idle), _once(tables.bpms, out), supplies
+
+
+def _once(devices: Sequence[T], out: set[str]) -> tuple[T, ...]:
+    """Return the first device of each name, with status False if it is out."""
+    found: dict[str, T] = {}
+    for device in devices:
+        found.setdefault(device.name, device)
+    return tuple(
+        replace(device, status=False) if device.name in out else device
+        for device in found.values()
+    )
 
 
 def _hash(*parts: bytes) -> str:

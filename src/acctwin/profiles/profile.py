@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acctwin.defaults import (
     CorrectionDefaults,
@@ -17,6 +18,9 @@ from acctwin.defaults import (
 )
 from acctwin.errors import Fault
 from acctwin.names import Component
+
+if TYPE_CHECKING:
+    from acctwin.calibration.curves import Curve
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,19 @@ class LatticeSource:
 
 
 @dataclass(frozen=True)
+class Feed:
+    """What a supply does to a magnet.
+
+    Attributes:
+        supply: Name of the supply.
+        weight: Integrated field of the magnet for the supply's excitation.
+    """
+
+    supply: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class MagnetRow:
     """One magnet, or one function of a combined-function magnet.
 
@@ -84,6 +101,9 @@ class MagnetRow:
         tolerance: A move is done when |setpoint − readback| is within this.
         delta: Full step of a response measurement (bipolar: ±delta/2).
         status: False marks a device that every default leaves out.
+        feeds: The supplies that feed it; none: it has no current.
+        length: What its strength is multiplied by to be integrated [m]; 1 where it
+            is integrated already.
     """
 
     name: str
@@ -95,6 +115,32 @@ class MagnetRow:
     high: float
     tolerance: float
     delta: float
+    status: bool
+    origin: Origin
+    feeds: tuple[Feed, ...] = ()
+    length: float = 1.0
+
+
+@dataclass(frozen=True)
+class SupplyRow:
+    """One power supply.
+
+    Attributes:
+        name: Profile name, unique in the machine, e.g. ``"SR/C04/PS-QF1A"``.
+        low: Lowest current that may be set [A].
+        high: Highest current that may be set [A].
+        tolerance: A move is done when |setpoint − readback| is within this [A].
+        ramp: How fast the current changes [A/s].
+        curve: What its current excites in the magnets; many may share one.
+        status: False: it, and the magnets it feeds, are left out by every default.
+    """
+
+    name: str
+    low: float
+    high: float
+    tolerance: float
+    ramp: float
+    curve: Curve
     status: bool
     origin: Origin
 
@@ -195,6 +241,8 @@ class Profile:
         imperfections: What a seed draws from.
         defaults: Defaults of the plans.
         hash: SHA-256 over the profile and its tables, for metadata.
+        supplies: All power supplies, in table order; a machine may have none.
+        energy_ev: Beam energy [eV]; there if the machine has supplies.
     """
 
     name: str
@@ -209,6 +257,8 @@ class Profile:
     imperfections: Imperfections
     defaults: Defaults
     hash: str
+    supplies: tuple[SupplyRow, ...] = ()
+    energy_ev: float | None = None
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -225,6 +275,7 @@ __all__ = [
     "CorrectionDefaults",
     "Defaults",
     "ElementRef",
+    "Feed",
     "Imperfections",
     "LatticeSource",
     "MagnetRow",
@@ -234,4 +285,5 @@ __all__ = [
     "Profile",
     "ResponseDefaults",
     "RfRow",
+    "SupplyRow",
 ]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from acctwin.errors import Fault, did_you_mean
 from acctwin.names import COMPONENT_UNITS, Component
+from acctwin.profiles.cells import (
+    attempt,
+    check_numbers,
+    read_number,
+    read_status,
+)
+from acctwin.profiles.feeds import read_feeds
 from acctwin.profiles.profile import BpmRow, ElementRef, MagnetRow
 from acctwin.profiles.tables import Cell, Row
 from acctwin.profiles.templates import (
-    TemplateError,
-    expand,
+    Fields,
+    device_fields,
     parse_element,
     placeholder,
 )
@@ -24,10 +30,20 @@ MAGNET_COLUMNS: Final = (
     *("low", "high", "tolerance", "delta", "status"),
 )
 
-T = TypeVar("T")
 
-#: The names of a line's devices and the lattice elements behind each.
-Expanded = list[tuple[str, ElementRef]]
+@dataclass(frozen=True)
+class Spot:
+    """One device of a line.
+
+    Attributes:
+        name: Its name.
+        element: The lattice elements behind it.
+        fields: What the placeholder stands for.
+    """
+
+    name: str
+    element: ElementRef
+    fields: Fields
 
 
 @dataclass(frozen=True)
@@ -56,33 +72,37 @@ def read_magnet(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> L
     """
     before = len(faults)
     found = row.cells
-    expanded = _expand(row, cells, faults)
+    spots = _expand(row, cells, faults)
     families = _families(found.get("families"), faults)
     component = _component(found.get("component"), faults)
     unit = _unit(found.get("unit"), component, faults)
     numbers = {
-        name: _number(found.get(name), faults)
+        name: read_number(found.get(name), faults)
         for name in ("low", "high", "tolerance", "delta")
     }
     for name, message in check_numbers(**numbers):
         faults.append(found[name].fault(message))
-    status = _status(found.get("status"), faults)
-    names = tuple(name for name, _ in expanded)
-    if len(faults) > before or component is None or len(found) < len(MAGNET_COLUMNS):
+    status = read_status(found.get("status"), faults)
+    feeds = read_feeds(row, component, len(spots), faults)
+    names = tuple(spot.name for spot in spots)
+    complete = all(column in found for column in MAGNET_COLUMNS)
+    if len(faults) > before or component is None or not complete:
         return Line(row, names, ())
     origin = row.origin()
     magnets = (
         MagnetRow(
-            name=name,
+            name=spot.name,
             families=families,
-            element=element,
+            element=spot.element,
             component=component,
             unit=unit,
             status=status,
             origin=origin,
+            feeds=feeds.of_device(number, spot.fields),
+            length=feeds.length,
             **numbers,
         )
-        for name, element in expanded
+        for number, spot in enumerate(spots)
     )
     return Line(row, names, tuple(magnets))
 
@@ -90,68 +110,34 @@ def read_magnet(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> L
 def read_bpm(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> Line:
     """Return the BPMs of a line; see :func:`read_magnet`."""
     before = len(faults)
-    expanded = _expand(row, cells, faults)
+    spots = _expand(row, cells, faults)
     families = _families(row.cells.get("families"), faults)
-    status = _status(row.cells.get("status"), faults)
-    names = tuple(name for name, _ in expanded)
+    status = read_status(row.cells.get("status"), faults)
+    names = tuple(spot.name for spot in spots)
     if len(faults) > before or len(row.cells) < len(BPM_COLUMNS):
         return Line(row, names, ())
     origin = row.origin()
-    bpms = (BpmRow(name, families, at, status, origin) for name, at in expanded)
+    bpms = (BpmRow(s.name, families, s.element, status, origin) for s in spots)
     return Line(row, names, tuple(bpms))
 
 
-def check_numbers(
-    low: float, high: float, tolerance: float, delta: float
-) -> list[tuple[str, str]]:
-    """Return what is wrong with limits, tolerance and step, as (which, message).
-
-    A NaN stands for a number that has a fault already: it is not compared.
-    """
-    wrong: list[tuple[str, str]] = []
-    if low >= high:
-        wrong.append(("low", f"low {low:g} is not below high {high:g}"))
-    elif delta > high - low:
-        message = f"delta {delta:g} is outside the limits {low:g} … {high:g}"
-        wrong.append(("delta", message))
-    if tolerance <= 0:
-        wrong.append(("tolerance", f"tolerance {tolerance:g} must be above 0"))
-    if delta <= 0:
-        wrong.append(("delta", f"delta {delta:g} must be above 0"))
-    return wrong
-
-
-def parse_number(text: str) -> float:
-    """Return a finite number, or NaN for anything else."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def _expand(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> Expanded:
+def _expand(row: Row, cells: Sequence[int] | None, faults: list[Fault]) -> list[Spot]:
     name, element = row.cells.get("name"), row.cells.get("element")
     if name is not None and not name.text:
         faults.append(name.fault("a device needs a name"))
     if element is None or name is None or not name.text:
         return []
     before = len(faults)
-    _attempt(lambda: placeholder(name.text), name, faults)
-    pattern = _attempt(lambda: parse_element(element.text), element, faults)
+    attempt(lambda: placeholder(name.text), name, faults)
+    pattern = attempt(lambda: parse_element(element.text), element, faults)
     if pattern is None or len(faults) > before:
         return []
-    found = _attempt(lambda: list(expand(name.text, pattern, cells)), name, faults)
-    return found or []
-
-
-def _attempt(action: Callable[[], T], cell: Cell, faults: list[Fault]) -> T | None:
-    """Return what an action returns; a template error becomes a fault at a cell."""
-    try:
-        return action()
-    except TemplateError as error:
-        faults.append(cell.fault(str(error)))
-        return None
+    fields = attempt(lambda: device_fields(name.text, pattern, cells), name, faults)
+    elements = pattern.elements(len(fields or ()))
+    return [
+        Spot(name.text.format(**values), element, values)
+        for values, element in zip(fields or (), elements, strict=True)
+    ]
 
 
 def _families(cell: Cell | None, faults: list[Fault]) -> tuple[str, ...]:
@@ -186,23 +172,3 @@ def _unit(cell: Cell | None, component: Component | None, faults: list[Fault]) -
         message = f"wrong unit {cell.text!r}: {component} is in {wanted}"
         faults.append(cell.fault(message))
     return cell.text
-
-
-def _number(cell: Cell | None, faults: list[Fault]) -> float:
-    """Return the number in a cell; NaN, with a fault, if there is none."""
-    if cell is None:
-        return math.nan
-    value = parse_number(cell.text)
-    if math.isnan(value):
-        message = f"bad number {cell.text!r}; write a finite number such as 2.5e-4"
-        faults.append(cell.fault(message))
-    return value
-
-
-def _status(cell: Cell | None, faults: list[Fault]) -> bool:
-    if cell is None:
-        return False
-    if cell.text not in ("0", "1"):
-        message = f"status {cell.text!r} must be 1 (in use) or 0 (left out)"
-        faults.append(cell.fault(message))
-    return cell.text == "1"

@@ -190,6 +190,10 @@ class ProfileFile(Section):
     operational_mode: str = Field(
         default="nominal", description="name of the optics mode"
     )
+    energy_gev: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None,
+        description="beam energy [GeV], the lattice's; needed if there are supplies",
+    )
     lattice: Lattice = Field(description="where the lattice comes from")
     cells: Cells | None = Field(
         default=None, description="the numbers that {cell} stands for"

@@ -49,12 +49,15 @@ class Row:
         return Origin(self.file, self.line, tuple(columns))
 
 
-def read_table(text: Text, columns: Sequence[str]) -> tuple[list[Row], list[Fault]]:
+def read_table(
+    text: Text, columns: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[list[Row], list[Fault]]:
     """Read a table.
 
     Args:
         text: The file.
-        columns: The columns that it must have, and all that it may have.
+        columns: The columns that it must have.
+        optional: The columns that it may have besides.
 
     Returns:
         The rows, also those with faults; and all faults of form: columns unknown,
@@ -65,7 +68,7 @@ def read_table(text: Text, columns: Sequence[str]) -> tuple[list[Row], list[Faul
     if header is None:
         names = ", ".join(columns)
         return [], [Fault(text.file, 1, 1, f"empty table; its columns are {names}")]
-    faults = _header_faults(header, columns)
+    faults = _header_faults(header, columns, (*columns, *optional))
     rows: list[Row] = []
     for cells in lines:
         faults += _row_faults(cells, header)
@@ -91,7 +94,9 @@ def _cells(line: str, file: str, number: int) -> Iterator[Cell]:
         start += len(part) + 1
 
 
-def _header_faults(header: list[Cell], columns: Sequence[str]) -> list[Fault]:
+def _header_faults(
+    header: list[Cell], columns: Sequence[str], known: Sequence[str]
+) -> list[Fault]:
     faults: list[Fault] = []
     seen: dict[str, Cell] = {}
     for cell in header:
@@ -99,8 +104,8 @@ def _header_faults(header: list[Cell], columns: Sequence[str]) -> list[Fault]:
             first = seen[cell.text].column
             message = f"duplicate column {cell.text!r}; the first one is at {first}"
             faults.append(cell.fault(message))
-        elif cell.text not in columns:
-            hint = did_you_mean(cell.text, columns) or f"; known are {_list(columns)}"
+        elif cell.text not in known:
+            hint = did_you_mean(cell.text, known) or f"; known are {_list(known)}"
             faults.append(cell.fault(f"unknown column {cell.text!r}{hint}"))
         seen.setdefault(cell.text, cell)
     missing = [name for name in columns if name not in seen]

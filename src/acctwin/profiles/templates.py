@@ -18,6 +18,7 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from acctwin.profiles.profile import ElementRef
 
@@ -27,6 +28,9 @@ ELEMENT = re.compile(
     r"|(?P<start>\d{0,9}):(?P<stop>\d{0,9})(?::(?P<step>\d{0,9}))?)\])?"
     r"(?:\*(?P<count>\d{1,9}))?"
 )
+
+#: Values of the placeholders of one device: none, or ``cell`` or ``n``.
+Fields: TypeAlias = dict[str, int]
 
 #: More devices than this on one line are a slip of the pen.
 MOST = 10_000
@@ -128,40 +132,61 @@ def expand(
         cells: Number of each cell; empty where the profile has no cells, None where
             they are unknown because of a fault: ``{cell}`` then gives nothing.
     """
+    fields = device_fields(name, pattern, cells)
+    elements = pattern.elements(len(fields))
+    for values, element in zip(fields, elements, strict=True):
+        yield name.format(**values), element
+
+
+def device_fields(
+    name: str, pattern: Pattern, cells: Sequence[int] | None
+) -> list[Fields]:
+    """Return what the placeholder stands for in each device of a row.
+
+    Args:
+        name: The name, perhaps with a placeholder.
+        pattern: The elements.
+        cells: As for :func:`expand`.
+    """
     kind = placeholder(name)
-    numbers = _numbers(name, kind, pattern, cells)
-    elements = pattern.elements(len(numbers))
-    for number, element in zip(numbers, elements, strict=True):
-        yield (name.format(**{kind: number}) if kind else name), element
-
-
-def _numbers(
-    name: str, kind: str | None, pattern: Pattern, cells: Sequence[int] | None
-) -> Sequence[int]:
     devices = 1 if pattern.single else pattern.devices()
+    if kind == "n" and (devices is None or pattern.single):
+        raise TemplateError(
+            f"{name!r} needs to know how many there are; write {pattern.family}[0:stop]"
+        )
+    return _fields(name, kind, devices, "the element", cells)
+
+
+def counted_fields(name: str, count: int, cells: Sequence[int] | None) -> list[Fields]:
+    """Return what the placeholder stands for in each of ``count`` supplies."""
+    return _fields(name, placeholder(name), count, "the count", cells)
+
+
+def _fields(
+    name: str,
+    kind: str | None,
+    devices: int | None,
+    what: str,
+    cells: Sequence[int] | None,
+) -> list[Fields]:
     if kind is None:
         if devices not in (None, 1):
             raise TemplateError(
                 f"{devices} devices would all be called {name!r}; put {{n}} or "
                 "{cell} into the name"
             )
-        return [1]
+        return [{}]
     if kind == "n":
-        if devices is None or pattern.single:
-            raise TemplateError(
-                f"{name!r} needs to know how many there are; "
-                f"write {pattern.family}[0:stop]"
-            )
-        return range(1, devices + 1)
+        return [{kind: number} for number in range(1, (devices or 0) + 1)]
     if cells is None:
         return []
     if not cells:
         raise TemplateError(f"{name!r} needs the key 'cells' in the profile")
     if devices not in (None, len(cells)):
         raise TemplateError(
-            f"{name!r} stands for {len(cells)} cells, the element for {devices}"
+            f"{name!r} stands for {len(cells)} cells, {what} for {devices}"
         )
-    return cells
+    return [{kind: number} for number in cells]
 
 
 def _check_stop(text: str, pattern: Pattern) -> None:

@@ -53,7 +53,7 @@ def make_run_engine(
 
         return (yield from msg_mutator(plan, with_reason))
 
-    engine.preprocessors.append(SupplementalData(baseline=list(machine.setpoints())))
+    engine.preprocessors.append(SupplementalData(baseline=list(machine.baseline())))
     engine.preprocessors.append(say_why)
     engine.preprocessors.append(quiet_arrays)
     engine.subscribe(store.journal)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from acctwin.backends.sim.powering import Powering
 from acctwin.backends.sim.signal import Changes
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
 from acctwin.calibration.bpm import to_reading
@@ -52,6 +53,7 @@ class SimMachine:
         errors: What was drawn for this machine; ideal for the design machine.
         beam_current_a: Current while the beam is stored [A].
         seed: Seeds the noise.
+        powering: Which supplies stand behind the knobs; default: none.
         dynamics: How the supplies move; default: at once.
     """
 
@@ -62,14 +64,15 @@ class SimMachine:
         errors: Errors,
         beam_current_a: float,
         seed: int | None,
+        powering: Powering | None = None,
         dynamics: Dynamics | None = None,
     ) -> None:
         self.engine, self.layout, self.errors = engine, layout, errors
         self.changes = Changes()
-        jumping = Dynamics(np.full(len(layout.knobs), np.inf))
-        self.supplies = SimSupplies(
-            layout.knobs, layout.values, dynamics or jumping, time.monotonic
-        )
+        self.powering = powering or Powering(layout, None)
+        names, start = self.powering.names, self.powering.start
+        jumping = Dynamics(np.full(len(names), np.inf))
+        self.supplies = SimSupplies(names, start, dynamics or jumping, time.monotonic)
         self._scale = np.ones(len(layout.knobs))
         self._scale[: len(errors.scale)] = errors.scale
         self._sent = np.where(self._scale == 1.0, layout.values, np.nan)
@@ -85,22 +88,39 @@ class SimMachine:
     @property
     def setpoints(self) -> FloatArray:
         """Where each knob is told to be, (n_knobs,)."""
-        return self.supplies.setpoints
+        return self.powering.strengths(self.supplies.setpoints)
 
-    def put(self, knobs: IntArray, values: FloatArray) -> None:
-        """Set some supplies, by index into the layout's knobs."""
-        if len(self.supplies.put(knobs, values)):
+    def put(self, knobs: IntArray, strengths: FloatArray) -> None:
+        """Set some knobs, by index into the layout's.
+
+        Raises:
+            LimitError: The supplies cannot do it; nothing is moved.
+        """
+        present = self.supplies.setpoints
+        self.put_supplies(*self.powering.change(present, knobs, strengths))
+
+    def put_supplies(self, which: IntArray, values: FloatArray) -> None:
+        """Set some supplies, by index into the powering's."""
+        if len(self.supplies.put(which, values)):
             self._stamp = time.time()
             self._keep_telling()
 
     def read_setpoints(self, knobs: IntArray) -> tuple[FloatArray, float]:
-        """Return what some supplies are set to, and since when."""
-        return self.supplies.setpoints[knobs], self._stamp
+        """Return where some knobs are told to be, and since when."""
+        return self.setpoints[knobs], self._stamp
 
     def read_delivered(self, knobs: IntArray) -> tuple[FloatArray, float]:
+        """Return the strengths that some knobs have, and the time."""
+        delivered = self.powering.strengths(self.supplies.delivered())
+        return delivered[knobs], self._now()
+
+    def read_supplies(self, which: IntArray) -> tuple[FloatArray, float]:
+        """Return what some supplies are set to, and since when."""
+        return self.supplies.setpoints[which], self._stamp
+
+    def read_supplies_delivered(self, which: IntArray) -> tuple[FloatArray, float]:
         """Return what some supplies deliver, and the time."""
-        stamp = time.time() if self.supplies.is_moving() else self._stamp
-        return self.supplies.delivered()[knobs], stamp
+        return self.supplies.delivered()[which], self._now()
 
     async def orbit(self) -> OrbitSample:
         """Return the present reading of the BPMs; a new one if anything moved."""
@@ -150,7 +170,7 @@ class SimMachine:
 
     def send_pending(self) -> None:
         """Tell the engine which strengths have changed since it last computed."""
-        delivered = self.supplies.delivered()
+        delivered = self.powering.strengths(self.supplies.delivered())
         moved = np.flatnonzero(delivered != self._sent)
         if len(moved):
             self._sent[moved] = delivered[moved]
@@ -162,6 +182,9 @@ class SimMachine:
         self.send_pending()
         version = self._version
         return await asyncio.wrap_future(self.engine.submit(product)), version
+
+    def _now(self) -> float:
+        return time.time() if self.supplies.is_moving() else self._stamp
 
     def _keep_telling(self) -> None:
         """Tell monitors of the supplies' way, as long as there is one."""

@@ -13,6 +13,7 @@ from acctwin.backends.sim.machine import SimMachine
 from acctwin.backends.sim.signal import Changes, Port, SimSignalBackend
 from acctwin.devices.bounds import Bounds
 from acctwin.devices.channel import Channel
+from acctwin.names import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -39,32 +40,91 @@ class SimTransport:
         return self.limits if self.ports[channel.name].write else None
 
 
-def supplies(
+def magnets(
     sim: SimMachine,
     address: str,
-    knobs: np.ndarray,
+    knobs: IntArray,
     limits: Bounds,
     *,
     setpoint: str = "strength",
     scalar: bool = False,
 ) -> SimTransport:
+    """Return the channels of one magnet, or of many as arrays; of the RF too."""
+
+    def put(values: FloatArray) -> None:
+        sim.put(knobs, values)
+
+    return _settable(
+        sim,
+        {
+            setpoint: lambda: sim.read_setpoints(knobs),
+            "readback": lambda: sim.read_delivered(knobs),
+        },
+        put,
+        address,
+        limits,
+        scalar=scalar,
+    )
+
+
+def supplies(
+    sim: SimMachine,
+    address: str,
+    which: IntArray,
+    limits: Bounds,
+    *,
+    scalar: bool = False,
+) -> SimTransport:
     """Return the channels of one supply, or of many as arrays."""
 
-    def shaped(values: np.ndarray, stamp: float) -> tuple[Any, float]:
-        return (float(values[0]) if scalar else values), stamp
+    def put(values: FloatArray) -> None:
+        sim.put_supplies(which, values)
 
-    async def read() -> tuple[Any, float]:
-        return shaped(*sim.read_setpoints(knobs))
+    return _settable(
+        sim,
+        {
+            "current": lambda: sim.read_supplies(which),
+            "readback": lambda: sim.read_supplies_delivered(which),
+        },
+        put,
+        address,
+        limits,
+        scalar=scalar,
+    )
 
-    async def read_back() -> tuple[Any, float]:
-        return shaped(*sim.read_delivered(knobs))
+
+def _settable(
+    sim: SimMachine,
+    reads: Mapping[str, Callable[[], tuple[FloatArray, float]]],
+    put: Callable[[FloatArray], None],
+    address: str,
+    limits: Bounds,
+    *,
+    scalar: bool,
+) -> SimTransport:
+    """Return a setpoint, the first of ``reads``, and its readback."""
+
+    def reader(
+        read: Callable[[], tuple[FloatArray, float]],
+    ) -> Callable[[], Awaitable[tuple[Any, float]]]:
+        async def shaped() -> tuple[Any, float]:
+            values, stamp = read()
+            return (float(values[0]) if scalar else values), stamp
+
+        return shaped
 
     def write(value: Any) -> None:
-        sim.put(knobs, np.atleast_1d(np.asarray(value, dtype=np.float64)))
+        put(np.atleast_1d(np.asarray(value, dtype=np.float64)))
 
+    setpoint = next(iter(reads))
     ports = {
-        setpoint: Port(f"{address}/{setpoint}", read, limits.unit, write),
-        "readback": Port(f"{address}/readback", read_back, limits.unit),
+        name: Port(
+            f"{address}/{name}",
+            reader(read),
+            limits.unit,
+            write if name == setpoint else None,
+        )
+        for name, read in reads.items()
     }
     return SimTransport(ports, sim.changes, limits=limits)
 
