@@ -21,10 +21,13 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {
+    name: name for name in ("AnyArray", "BoolArray", "FloatArray", "IntArray", "Mode")
+}
 autodoc_preserve_defaults = True
 autoclass_content = "class"
 napoleon_use_ivar = True

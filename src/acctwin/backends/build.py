@@ -48,7 +48,11 @@ class _Builder:
         good = {row.name: row.status for row in rows}
         if profile.rf is not None:
             good[profile.rf.name] = True
-        self.board = StatusBoard(good)
+        needs = {
+            row.name: tuple(feed.supply for feed in row.feeds)
+            for row in profile.magnets
+        }
+        self.board = StatusBoard(good, needs)
         self.supplies = SupplyGroup(profile, sim, self.board)
         self.magnets = {
             row.name: self._magnet(i, row) for i, row in enumerate(profile.magnets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,19 +15,27 @@ class StatusBoard:
 
     Every family and every device asks the same board, so that a device which is
     marked bad is left out of every default at once, without a restart.
+
+    Args:
+        good: The status of each device in the profile.
+        needs: Devices that another one cannot do without: a magnet's supplies.
     """
 
-    def __init__(self, good: dict[str, bool]) -> None:
+    def __init__(
+        self, good: dict[str, bool], needs: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self._profile, self._good = dict(good), dict(good)
+        self._needs = dict(needs or {})
         self.listeners: list[Callable[[dict[str, bool]], None]] = []
 
     def is_good(self, name: str) -> bool:
-        """Tell whether a device is good."""
-        return self._good[name]
+        """Tell whether a device is good, and what it needs too."""
+        needed = self._needs.get(name, ())
+        return self._good[name] and all(self._good[other] for other in needed)
 
     def of(self, names: Iterable[str]) -> BoolArray:
         """Return the status of some devices, (n,)."""
-        return np.fromiter((self._good[name] for name in names), dtype=bool)
+        return np.fromiter((self.is_good(name) for name in names), dtype=bool)
 
     def mark(self, names: Iterable[str], good: bool) -> None:
         """Mark devices good or bad.

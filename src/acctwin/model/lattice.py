@@ -22,6 +22,9 @@ from acctwin.profiles.profile import (
 
 CODE_RINGS = {"fodo": fodo_ring}
 
+#: How well a profile's energy and lengths agree with its lattice's.
+_AGREEMENT = 1e-3
+
 
 def open_lattice(source: LatticeSource) -> Lattice:
     """Return a whole lattice in which every element is its own object.
@@ -83,8 +86,9 @@ def match(profile: Profile) -> list[Fault]:
     """Return what of a profile does not fit its lattice, with file and line.
 
     Devices without lattice elements, units that are not those of the element
-    (thick or thin), and elements that cannot carry the strength that is asked of
-    them. The list is empty when all is well.
+    (thick or thin), elements that cannot carry the strength that is asked of them,
+    and energy or lengths that would make another strength of a supply's current. The
+    list is empty when all is well.
     """
     try:
         ring = open_lattice(profile.lattice)
@@ -146,6 +150,30 @@ def _missing(row: MagnetRow | BpmRow, places: dict[str, list[int]]) -> Fault | N
         )
         return row.origin.fault(message, "element")
     return None
+
+
+def _energy_fault(profile: Profile, ring: Lattice) -> list[Fault]:
+    energy = profile.energy_ev
+    if energy is None or abs(energy - ring.energy) <= _AGREEMENT * ring.energy:
+        return []
+    message = (
+        f"energy_gev: {energy / 1e9:g} found, the lattice has {ring.energy / 1e9:.9g}"
+    )
+    return [Fault(str(profile.path), 1, 1, message)]
+
+
+def _length_fault(
+    row: MagnetRow, ring: Lattice, places: dict[str, list[int]]
+) -> list[Fault]:
+    """Return a fault if a supply's field would be shared out over a wrong length."""
+    thick, thin = COMPONENT_UNITS[row.component]
+    if not row.feeds or row.unit == thin or thick == thin:
+        return []
+    length = sum(ring[i].Length for i in elements_of(ring, row.element, places))
+    if abs(row.length - length) <= _AGREEMENT * length:
+        return []
+    message = f"{row.name}: length {row.length:g} m found, the lattice has {length:.9g}"
+    return [row.origin.fault(message, "length_m")]
 
 
 def _misfit(

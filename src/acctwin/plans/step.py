@@ -6,9 +6,9 @@ from typing import Any
 
 from bluesky.utils import Msg, MsgGenerator, plan
 
-from acctwin.devices.magnet import Magnet, MagnetFamily
-from acctwin.devices.rf import Rf
+from acctwin.devices.family import SettableFamily
 from acctwin.devices.ring import Machine
+from acctwin.devices.setpoint import SingleSettable
 from acctwin.errors import PlanError
 from acctwin.plans.guards import check_moves, restoring_on_failure
 from acctwin.plans.stubs import in_run, move, setpoints, take
@@ -16,7 +16,7 @@ from acctwin.plans.stubs import in_run, move, setpoints, take
 
 @plan
 def step(machine: Machine, name: str, delta: float) -> MsgGenerator[Any]:
-    """Change a magnet, a whole family, or the RF, by an increment of its setpoint.
+    """Change a magnet, a supply, the RF, or a whole family, by an increment.
 
     Args:
         machine: The machine.
@@ -31,14 +31,14 @@ def step(machine: Machine, name: str, delta: float) -> MsgGenerator[Any]:
         LimitError: The new setpoint is outside the limits; nothing was moved.
     """
     device = machine[name]
-    if not isinstance(device, Magnet | MagnetFamily | Rf):
+    if not isinstance(device, SingleSettable | SettableFamily):
         raise PlanError(f"{name} is a {type(device).__name__}: it cannot be set")
-    if isinstance(device, Magnet) and not device.is_good:
+    if isinstance(device, SingleSettable) and not device.is_good:
         raise PlanError(f"{name} is marked bad; mark it good before it is used")
 
     def body(uid: str) -> MsgGenerator[Any]:
         (start,) = yield from setpoints([device])
-        share = device.status if isinstance(device, MagnetFamily) else 1.0
+        share = device.status if isinstance(device, SettableFamily) else 1.0
         wanted = start + delta * share
         check_moves([(device, wanted)])
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from acctwin.calibration.groups import find_groups
+from acctwin.calibration.pieces import ROUND_OFF
 from acctwin.calibration.rigidity import rigidity
 from acctwin.errors import CalibrationError, Fault, did_you_mean
 from acctwin.profiles.profile import MagnetRow, SupplyRow
@@ -84,7 +85,9 @@ def _reach_faults(
     """Return a fault for each line with limits that its supplies cannot reach."""
     low, high = map_of(fed, supplies).limits(b_rho)
     faults: dict[tuple[str, int, str], Fault] = {}
-    for magnet, lowest, highest in zip(fed, low, high, strict=True):
+    room = ROUND_OFF * (high - low)
+    ends = zip(fed, low - room, high + room, strict=True)
+    for magnet, lowest, highest in ends:
         for column, value in (("low", magnet.low), ("high", magnet.high)):
             if not lowest <= value <= highest:
                 names = " ".join(feed.supply for feed in magnet.feeds)

@@ -8,6 +8,7 @@ import numpy as np
 
 from acctwin.calibration.links import Links
 from acctwin.calibration.supplies import SupplyMap
+from acctwin.errors import UnknownName
 from acctwin.profiles.profile import MagnetRow, Profile, SupplyRow
 
 
@@ -25,6 +26,7 @@ def map_of(magnets: Sequence[MagnetRow], supplies: Sequence[SupplyRow]) -> Suppl
 
     Raises:
         CalibrationError: The magnets of a group cannot be set.
+        UnknownName: A magnet is fed by a supply that is not there.
     """
     fed = [magnet for magnet in magnets if magnet.feeds]
     return SupplyMap(
@@ -42,10 +44,16 @@ def map_of(magnets: Sequence[MagnetRow], supplies: Sequence[SupplyRow]) -> Suppl
 def entries(
     magnets: Sequence[MagnetRow], supplies: Sequence[SupplyRow]
 ) -> list[tuple[int, int, float]]:
-    """Return magnet, supply and weight of each connection, by position."""
+    """Return magnet, supply and weight of each connection, by position.
+
+    Raises:
+        UnknownName: A magnet is fed by a supply that is not there.
+    """
     number = {supply.name: s for s, supply in enumerate(supplies)}
-    return [
-        (m, number[feed.supply], feed.weight)
-        for m, magnet in enumerate(magnets)
-        for feed in magnet.feeds
-    ]
+    found: list[tuple[int, int, float]] = []
+    for m, magnet in enumerate(magnets):
+        for feed in magnet.feeds:
+            if feed.supply not in number:
+                raise UnknownName("supply", feed.supply, number)
+            found.append((m, number[feed.supply], feed.weight))
+    return found

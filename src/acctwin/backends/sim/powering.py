@@ -28,6 +28,8 @@ class Powering:
     """
 
     def __init__(self, layout: Layout, supply_map: SupplyMap | None) -> None:
+        if supply_map is not None and not supply_map.supplies:
+            supply_map = None
         fed = supply_map.magnets if supply_map else ()
         index = {name: i for i, name in enumerate(layout.knobs)}
         self._fed = np.array([index[name] for name in fed], dtype=np.int64)
