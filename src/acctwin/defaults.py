@@ -6,6 +6,7 @@ The values come from a machine's profile; plans read them from the machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,24 @@ class CorrectionDefaults:
 
 
 @dataclass(frozen=True)
+class WaitDefaults:
+    """When a move is given up.
+
+    Attributes:
+        timeout_s: How long a readback may take to arrive [s].
+        late: What happens then: ``"error"`` ends the plan, ``"warn"`` says so and
+            goes on.
+    """
+
+    timeout_s: float = 10.0
+    late: Literal["error", "warn"] = "error"
+
+
+@dataclass(frozen=True)
 class Defaults:
     """The defaults of all plans."""
 
     orbit: OrbitDefaults = OrbitDefaults()
     response: ResponseDefaults = ResponseDefaults()
     correction: CorrectionDefaults = CorrectionDefaults()
+    waits: WaitDefaults = WaitDefaults()

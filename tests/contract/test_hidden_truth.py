@@ -19,6 +19,7 @@ from toy import toy_machine
 
 import acctwin
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.errors import AcctwinError
 from acctwin.model.imperfections import Errors
 
 SRC = Path(acctwin.__file__).parent
@@ -43,8 +44,8 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
             continue
         try:
             yield f".{name}", getattr(value, name)
-        except (AttributeError, NotImplementedError, RuntimeError):
-            continue  # a property that has nothing to show now
+        except (AttributeError, NotImplementedError, RuntimeError, AcctwinError):
+            continue  # a property that has nothing to show
 
 
 def reachable(root: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -89,8 +89,7 @@ class Stack:
         piece = _find(self.value_keys, values, self.ends[:, which], self.curve[which])
         start = self.coefficients[0, piece]
         rise = self.coefficients[1:, piece].sum(axis=0)
-        # What is beyond 0 … 1 is round-off where two pieces meet.
-        t = _solve(self.shape[:, piece], np.clip((values - start) / rise, 0.0, 1.0))
+        t = _solve(self.shape[:, piece], _clipped((values - start) / rise))
         return self.origin[piece] + t * self.width[piece]
 
     def _piece(
@@ -131,7 +130,8 @@ def outside(
     values: FloatArray, low: FloatArray | float, high: FloatArray | float
 ) -> BoolArray:
     """Tell which values are not within their limits, round-off apart, or NaN."""
-    room = ROUND_OFF * (high - low)
+    size = np.maximum(np.abs(low), np.abs(high))
+    room = ROUND_OFF * (high - low) + _EPSILON * size
     return ~((values >= low - room) & (values <= high + room))
 
 
@@ -163,14 +163,19 @@ def _find(
     keys: FloatArray, values: FloatArray, ends: FloatArray, curve: IntArray
 ) -> IntArray:
     """Return the piece that each value falls on."""
-    fraction = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
-    return np.searchsorted(keys, 2 * curve + fraction, side="right") - 1
+    fraction = _clipped((values - ends[0]) / (ends[1] - ends[0]))
+    return keys.searchsorted(2.0 * curve + fraction, side="right") - 1
+
+
+def _clipped(fraction: FloatArray) -> FloatArray:
+    """Take away what round-off put beyond 0 … 1; np.clip takes longer."""
+    return np.minimum(np.maximum(fraction, 0.0), 1.0)
 
 
 def _horner(coefficients: FloatArray, t: FloatArray) -> FloatArray:
-    result: FloatArray = np.zeros_like(t)
-    for power in range(len(coefficients) - 1, -1, -1):
-        row: FloatArray = coefficients[power]
+    rows: list[FloatArray] = list(coefficients)
+    result = rows[-1]
+    for row in rows[-2::-1]:
         result = result * t + row
     return result
 

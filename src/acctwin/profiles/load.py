@@ -144,7 +144,12 @@ def _profile(
     site: Path,
     text: Text,
 ) -> Profile:
-    from acctwin.profiles.values import to_defaults, to_imperfections, to_rf
+    from acctwin.profiles.values import (
+        to_defaults,
+        to_imperfections,
+        to_rf,
+        to_simulation,
+    )
 
     magnets, bpms, supplies = _in_service(tables, set(schema.out_of_service))
     lattice = schema.lattice
@@ -166,6 +171,7 @@ def _profile(
         hash=_hash(text.raw, *tables.raw),
         supplies=supplies,
         energy_ev=None if schema.energy_gev is None else 1e9 * schema.energy_gev,
+        simulation=to_simulation(schema),
     )
 
 

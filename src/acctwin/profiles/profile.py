@@ -6,6 +6,7 @@ that nothing above this layer ever sees a template or a file.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from acctwin.defaults import (
     Defaults,
     OrbitDefaults,
     ResponseDefaults,
+    WaitDefaults,
 )
 from acctwin.errors import Fault
 from acctwin.names import Component
@@ -225,6 +227,28 @@ class Imperfections:
 
 
 @dataclass(frozen=True)
+class Simulation:
+    """How the simulated machine behaves in time.
+
+    Attributes:
+        real_time: True: supplies ramp and monitors update by the clock on the wall.
+            False: moves are over at once, and only the machine's own time passes.
+        lag_s: Time constant from a supply's ramp to what it delivers [s].
+        bpm_update_s: Time between two readings of the BPMs [s].
+        tune_update_s: Time between two readings of the tune monitor [s].
+        lifetime_s: Beam lifetime [s]; inf: the beam stays.
+        refill_a: The beam is filled up when its current falls to this [A].
+    """
+
+    real_time: bool = False
+    lag_s: float = 0.0
+    bpm_update_s: float = 0.0
+    tune_update_s: float = 0.0
+    lifetime_s: float = math.inf
+    refill_a: float = 0.0
+
+
+@dataclass(frozen=True)
 class Profile:
     """One machine, checked and expanded.
 
@@ -243,6 +267,7 @@ class Profile:
         hash: SHA-256 over the profile and its tables, for metadata.
         supplies: All power supplies, in table order; a machine may have none.
         energy_ev: Beam energy [eV]; there if the machine has supplies.
+        simulation: How the simulated machine behaves in time.
     """
 
     name: str
@@ -259,6 +284,7 @@ class Profile:
     hash: str
     supplies: tuple[SupplyRow, ...] = ()
     energy_ev: float | None = None
+    simulation: Simulation = Simulation()
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -285,5 +311,7 @@ __all__ = [
     "Profile",
     "ResponseDefaults",
     "RfRow",
+    "Simulation",
     "SupplyRow",
+    "WaitDefaults",
 ]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from acctwin.defaults import CorrectionDefaults, OrbitDefaults, ResponseDefaults
+from acctwin.defaults import (
+    CorrectionDefaults,
+    OrbitDefaults,
+    ResponseDefaults,
+    WaitDefaults,
+)
 from acctwin.profiles.profile import (
     BpmSpread,
     Imperfections,
     MagnetSpread,
+    Simulation,
 )
 from acctwin.profiles.templates import MOST
 
@@ -71,6 +77,30 @@ class Beam(Section):
     """The beam that the simulated machine stores."""
 
     current_ma: Spread = Field(description="stored current [mA]")
+    lifetime_h: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="beam lifetime [h]; without it the beam stays"
+    )
+    refill_ma: Spread = Field(
+        default=0.0, description="the beam is filled up at this current [mA]"
+    )
+
+
+class SimulationSection(Section):
+    """How the simulated machine behaves in time."""
+
+    real_time: bool = Field(
+        default=Simulation.real_time,
+        description="ramps and updates take their time; else moves are over at once",
+    )
+    lag_s: Spread = Field(
+        default=Simulation.lag_s, description="time constant of the supplies [s]"
+    )
+    bpm_update_s: Spread = Field(
+        default=Simulation.bpm_update_s, description="between BPM readings [s]"
+    )
+    tune_update_s: Spread = Field(
+        default=Simulation.tune_update_s, description="between tune readings [s]"
+    )
 
 
 class MagnetImperfections(Section):
@@ -168,6 +198,19 @@ class CorrectionSection(Section):
     )
 
 
+class WaitSection(Section):
+    """When a move is given up."""
+
+    timeout_s: Annotated[Number, Field(gt=0)] = Field(
+        default=WaitDefaults.timeout_s,
+        description="how long a readback may take to arrive [s]",
+    )
+    late: Literal["error", "warn"] = Field(
+        default=WaitDefaults.late,
+        description="what happens then: error ends the plan, warn goes on",
+    )
+
+
 class DefaultsSection(Section):
     """What a plan does when it is not told."""
 
@@ -179,6 +222,9 @@ class DefaultsSection(Section):
     )
     correction: CorrectionSection = Field(
         default_factory=CorrectionSection, description="correct_orbit"
+    )
+    waits: WaitSection = Field(
+        default_factory=WaitSection, description="waiting for readbacks"
     )
 
 
@@ -200,6 +246,10 @@ class ProfileFile(Section):
     )
     rf: Rf | None = Field(default=None, description="the RF frequency, if there is one")
     beam: Beam = Field(description="the beam that the simulated machine stores")
+    simulation: SimulationSection = Field(
+        default_factory=SimulationSection,
+        description="how the simulated machine behaves in time",
+    )
     out_of_service: list[str] = Field(
         default_factory=list[str],
         description="names of devices that every default leaves out (status 0)",
