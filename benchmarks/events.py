@@ -20,7 +20,11 @@ def timed(session, correctors: int) -> float:
     machine = session.machine
     chosen = machine.hcm.select(*machine.hcm.names[:correctors])
     begun = time.perf_counter()
-    session.run(plans.measure_orbit_response(machine, correctors=[chosen, machine.vcm.select(machine.vcm.names[0])]))
+    session.run(
+        plans.measure_orbit_response(
+            machine, correctors=[chosen, machine.vcm.select(machine.vcm.names[0])]
+        )
+    )
     return (time.perf_counter() - begun) * 1e3 / (2 * (correctors + 1))
 
 

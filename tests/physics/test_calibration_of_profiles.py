@@ -85,7 +85,7 @@ def leaders(calibration: SupplyMap) -> np.ndarray:
     for i, g in enumerate(group):
         first.setdefault(g, i)
     return np.array([
-        first[g] if s else i for i, (g, s) in enumerate(zip(group, series))
+        first[g] if s else i for i, (g, s) in enumerate(zip(group, series, strict=True))
     ])
 
 
@@ -160,7 +160,7 @@ def test_energy_and_lengths_are_those_of_the_lattice(name: str):
     assert b_rho == pytest.approx(lattice.BRho, rel=1e-9)
     places = places_of(lattice)
     for row in profile.magnets:
-        thick, thin = COMPONENT_UNITS[row.component]
+        _, thin = COMPONENT_UNITS[row.component]
         if row.unit == thin:
             assert row.length == 1.0
         else:
@@ -218,7 +218,11 @@ def test_supplies_are_single_and_shared(name: str):
 def test_series_of_soleil_are_slightly_different_magnets():
     _, calibration, b_rho = machine("soleil")
     strengths = calibration.strengths(halfway("soleil"), b_rho)
-    s3 = [k for k, n in zip(strengths, calibration.magnets) if n.startswith("SR/S3-")]
+    s3 = [
+        k
+        for k, n in zip(strengths, calibration.magnets, strict=True)
+        if n.startswith("SR/S3-")
+    ]
     assert 1e-3 < np.ptp(s3) / abs(np.mean(s3)) < 4e-3
 
 

@@ -3,31 +3,37 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from acctwin.backends.sim.clock import SimClock
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
 from acctwin.errors import UnknownName
 
 ALL = np.arange(3)
 
 
-class Clock:
+class Clock(SimClock):
+    """Real time that the test makes."""
+
     def __init__(self):
+        super().__init__(is_real_time=True)
         self.now = 100.0
 
     def __call__(self):
         return self.now
 
 
-def supplies(rate=10.0, lag_s=0.0, is_real_time=True):
-    clock = Clock()
-    dynamics = Dynamics(np.full(3, rate), lag_s, is_real_time)
+def supplies(rate=10.0, lag_s=0.0, clock=None):
+    clock = clock or Clock()
+    dynamics = Dynamics(np.full(3, rate), lag_s)
     return SimSupplies(("A", "B", "C"), np.zeros(3), dynamics, clock), clock
 
 
-def test_in_simulated_time_a_move_is_over_at_once():
-    ps, _ = supplies(is_real_time=False)
+def test_in_its_own_time_a_move_is_over_at_once_and_its_time_has_passed():
+    clock = SimClock(is_real_time=False)
+    ps, _ = supplies(rate=10.0, clock=clock)
     assert ps.put(ALL, np.array([1.0, 0.0, 3.0])).tolist() == [0, 2]
     assert ps.delivered().tolist() == [1.0, 0.0, 3.0]
     assert not ps.is_moving()
+    assert clock() == pytest.approx(0.3), "the longest ramp: 3 at 10 a second"
 
 
 def test_in_real_time_it_ramps():
@@ -52,18 +58,23 @@ def test_a_lag_follows_an_exponential():
     assert not ps.is_moving()
 
 
-@pytest.mark.parametrize("is_real_time", [True, False])
-def test_a_stuck_supply_takes_setpoints_and_stays(is_real_time):
-    ps, clock = supplies(rate=np.inf, is_real_time=is_real_time)
+@pytest.mark.parametrize("clock", [Clock(), SimClock(is_real_time=False)])
+def test_a_stuck_supply_takes_setpoints_and_stays(clock):
+    ps, _ = supplies(rate=np.inf, clock=clock)
+
+    def wait():
+        if clock.is_real_time:
+            clock.now += 1.0
+
     ps.put(ALL, np.ones(3))
-    clock.now += 1.0
+    wait()
     ps.stick("B")
     ps.put(ALL, np.full(3, 2.0))
-    clock.now += 1.0
+    wait()
     assert ps.delivered().tolist() == [2.0, 1.0, 2.0]
     assert ps.setpoints[1] == 2.0
     ps.repair("B")
-    clock.now += 1.0
+    wait()
     assert ps.delivered().tolist() == [2.0, 2.0, 2.0]
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.backends.sim.powering import Powering
 from acctwin.defaults import Defaults
 from acctwin.devices.ring import Machine
 from acctwin.errors import BeamLost
@@ -28,7 +27,6 @@ from acctwin.profiles.profile import (
     Profile,
     RfRow,
 )
-from acctwin.profiles.supplies import supply_map
 
 N_BPM, N_COR = 8, 4
 LIMIT = 1e-3
@@ -159,15 +157,7 @@ def toy_machine(
     engine, profile = engine or ToyEngine(), profile or toy_profile()
     seed = options.get("seed")
     errors: Errors = draw(profile, seed)
-    sim = SimMachine(
-        engine,
-        engine.layout,
-        errors,
-        profile.beam_current_a,
-        seed,
-        powering=Powering(engine.layout, supply_map(profile)),
-        dynamics=options.get("dynamics"),
-    )
+    sim = SimMachine(engine, engine.layout, errors, profile, seed)
     machine = build_machine(profile, sim, engine_design(engine), options.get("runs"))
     return machine, sim
 

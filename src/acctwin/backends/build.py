@@ -18,7 +18,7 @@ from acctwin.devices.family import Family
 from acctwin.devices.magnet import Magnet, MagnetFamily, MagnetInfo
 from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Design, Machine, Runs
-from acctwin.devices.setpoint import SettableInfo, bounds_of
+from acctwin.devices.setpoint import Settable, SettableInfo, bounds_of
 from acctwin.devices.status import StatusBoard
 from acctwin.devices.tune import TuneMonitor
 from acctwin.names import FloatArray, IntArray
@@ -69,7 +69,7 @@ class _Builder:
             instruments["supplies"] = self.supplies.family(
                 "supplies", list(self.supplies.members)
             )
-        return Machine(
+        machine = Machine(
             title=self.profile.name,
             families=families,
             elements={**self.magnets, **self.bpms, **self.supplies.members},
@@ -79,6 +79,10 @@ class _Builder:
             design=design,
             runs=runs,
         )
+        for device in machine.everything():
+            if isinstance(device, Settable):
+                device.waits = self.profile.defaults.waits
+        return machine
 
     def _magnet(self, index: int, row: MagnetRow) -> Magnet:
         info = MagnetInfo(

@@ -142,6 +142,18 @@ class Machine(Device):
         supplies = (self.supplies,) if self.has("supplies") else ()
         return (*self.setpoints(), *supplies)
 
+    def everything(self) -> list[Device]:
+        """Return every family, device, supply and instrument, each once."""
+        families = self.families.values()
+        behind = [getattr(family, "supplies", None) for family in families]
+        devices = (
+            *dict(self.children()).values(),
+            *families,
+            *(supplies for supplies in behind if supplies is not None),
+            *self.elements.values(),
+        )
+        return list({id(device): device for device in devices}.values())
+
     async def connect(
         self,
         mock: bool | DeviceMock[Any] = False,
@@ -149,20 +161,9 @@ class Machine(Device):
         force_reconnect: bool = False,
     ) -> None:
         """Connect every family, device and instrument."""
-        families = self.families.values()
-        behind = [getattr(family, "supplies", None) for family in families]
-        devices = {
-            id(device): device
-            for device in (
-                *dict(self.children()).values(),
-                *families,
-                *(supplies for supplies in behind if supplies is not None),
-                *self.elements.values(),
-            )
-        }
         await asyncio.gather(
             *(
                 device.connect(mock, timeout, force_reconnect)
-                for device in devices.values()
+                for device in self.everything()
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,13 +19,13 @@ from ophyd_async.core import (
     wait_for_value,
 )
 
+from acctwin.defaults import WaitDefaults
 from acctwin.devices.bounds import Bounds
 from acctwin.devices.status import StatusBoard
 from acctwin.errors import DeviceError
 from acctwin.names import FloatArray
 
-#: How long a readback may take to arrive [s], where a profile says nothing.
-SET_TIMEOUT_S = 10.0
+log = logging.getLogger(__name__)
 
 
 class Settable(StandardReadable):
@@ -35,7 +36,7 @@ class Settable(StandardReadable):
     """
 
     _child_name_separator = "_"
-    timeout_s = SET_TIMEOUT_S
+    waits = WaitDefaults()
 
     @property
     def bounds(self) -> Bounds:
@@ -61,11 +62,11 @@ class Settable(StandardReadable):
 
         Raises:
             LimitError: Outside the limits, not finite, wrong length; nothing moved.
-            DeviceError: The readback did not arrive within ``timeout_s``.
+            DeviceError: The readback did not arrive within the profile's time-out.
         """
         wanted = self.bounds.check(value)
         setpoint, readback = self._signals()
-        await setpoint.set(self._as_signal_value(wanted), timeout=self.timeout_s)
+        await setpoint.set(self._as_signal_value(wanted), timeout=self.waits.timeout_s)
         seen = await readback.get_value(cached=False)
         if not self.bounds.reached(wanted, seen):
             await self._wait(setpoint, readback, wanted)
@@ -91,14 +92,17 @@ class Settable(StandardReadable):
             await wait_for_value(
                 readback,
                 lambda seen: bool(self.bounds.reached(wanted, seen)),
-                timeout=self.timeout_s,
+                timeout=self.waits.timeout_s,
             )
         except TimeoutError as error:
             seen = await readback.get_value(cached=False)
-            raise DeviceError(
+            words = (
                 f"{readback.source}: the readback did not arrive within "
-                f"{self.timeout_s:g} s: {self.bounds.missing(wanted, seen)}"
-            ) from error
+                f"{self.waits.timeout_s:g} s: {self.bounds.missing(wanted, seen)}"
+            )
+            if self.waits.late == "error":
+                raise DeviceError(words) from error
+            log.warning("%s; the profile says to go on", words)
 
     def _as_signal_value(self, wanted: FloatArray) -> Any:
         return float(wanted[0])

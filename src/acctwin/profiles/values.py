@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from acctwin.defaults import (
     CorrectionDefaults,
     Defaults,
     OrbitDefaults,
     ResponseDefaults,
+    WaitDefaults,
 )
 from acctwin.profiles.document import Document
 from acctwin.profiles.profile import (
@@ -15,8 +18,14 @@ from acctwin.profiles.profile import (
     MagnetSpread,
     Origin,
     RfRow,
+    Simulation,
 )
-from acctwin.profiles.schema import DefaultsSection, ImperfectionsSection, Rf
+from acctwin.profiles.schema import (
+    DefaultsSection,
+    ImperfectionsSection,
+    ProfileFile,
+    Rf,
+)
 
 
 def to_rf(rf: Rf | None, document: Document) -> RfRow | None:
@@ -61,4 +70,15 @@ def to_defaults(section: DefaultsSection) -> Defaults:
         orbit=OrbitDefaults(**section.orbit.model_dump()),
         response=ResponseDefaults(**section.response.model_dump()),
         correction=CorrectionDefaults(**section.correction.model_dump()),
+        waits=WaitDefaults(**section.waits.model_dump()),
+    )
+
+
+def to_simulation(file: ProfileFile) -> Simulation:
+    """Return how the simulated machine behaves in time."""
+    beam = file.beam
+    return Simulation(
+        **file.simulation.model_dump(),
+        lifetime_s=math.inf if beam.lifetime_h is None else 3600.0 * beam.lifetime_h,
+        refill_a=beam.refill_ma / 1000.0,
     )

@@ -13,7 +13,6 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.backends.sim.powering import Powering
 from acctwin.backends.sim.supplies import SimSupplies
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.store import Store
@@ -26,7 +25,6 @@ from acctwin.model.spec import spec_of
 from acctwin.names import Mode
 from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
-from acctwin.profiles.supplies import supply_map
 from acctwin.session.metadata import session_metadata
 from acctwin.session.run_engine import make_run_engine
 
@@ -218,14 +216,7 @@ def open_session(
     store: Store | None = None
     try:
         store = Store.open(catalog)
-        sim = SimMachine(
-            engine,
-            engine.layout,
-            errors,
-            checked.beam_current_a,
-            seed,
-            powering=Powering(engine.layout, supply_map(checked)),
-        )
+        sim = SimMachine(engine, engine.layout, errors, checked, seed)
         return Session(
             checked, store, sim, model, seed=seed, operator=operator, progress=progress
         )

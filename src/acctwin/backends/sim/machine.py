@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from acctwin.backends.sim.beam import SimBeam
+from acctwin.backends.sim.clock import SimClock
 from acctwin.backends.sim.powering import Powering
 from acctwin.backends.sim.signal import Changes
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
@@ -24,6 +26,8 @@ from acctwin.model.engine import Layout
 from acctwin.model.imperfections import Errors
 from acctwin.model.process import EngineProcess
 from acctwin.names import FloatArray, IntArray
+from acctwin.profiles.profile import Profile
+from acctwin.profiles.supplies import supply_map
 
 #: How often monitors hear of a supply that is on its way [s].
 TICK_S = 0.05
@@ -51,10 +55,8 @@ class SimMachine:
         engine: The machine's own engine, misalignments included.
         layout: What the engine found.
         errors: What was drawn for this machine; ideal for the design machine.
-        beam_current_a: Current while the beam is stored [A].
+        profile: Supplies, their ramps, and how the machine behaves in time.
         seed: Seeds the noise.
-        powering: Which supplies stand behind the knobs; default: none.
-        dynamics: How the supplies move; default: at once.
     """
 
     def __init__(
@@ -62,21 +64,28 @@ class SimMachine:
         engine: EngineProcess,
         layout: Layout,
         errors: Errors,
-        beam_current_a: float,
+        profile: Profile,
         seed: int | None,
-        powering: Powering | None = None,
-        dynamics: Dynamics | None = None,
     ) -> None:
         self.engine, self.layout, self.errors = engine, layout, errors
         self.changes = Changes()
-        self.powering = powering or Powering(layout, None)
+        self.powering = Powering(layout, supply_map(profile))
+        self._times = profile.simulation
+        self.clock = SimClock(is_real_time=self._times.real_time)
         names, start = self.powering.names, self.powering.start
-        jumping = Dynamics(np.full(len(names), np.inf))
-        self.supplies = SimSupplies(names, start, dynamics or jumping, time.monotonic)
+        ramps = {supply.name: supply.ramp for supply in profile.supplies}
+        rate = np.array([ramps.get(name, np.inf) for name in names])
+        dynamics = Dynamics(rate, self._times.lag_s)
+        self.supplies = SimSupplies(names, start, dynamics, self.clock)
+        self.beam = SimBeam(
+            profile.beam_current_a,
+            self._times.lifetime_s,
+            self._times.refill_a,
+            self.clock,
+        )
         self._scale = np.ones(len(layout.knobs))
         self._scale[: len(errors.scale)] = errors.scale
         self._sent = np.where(self._scale == 1.0, layout.values, np.nan)
-        self._beam_current_a = beam_current_a
         self._version = 0
         self._stamp = time.time()
         self._sample: OrbitSample | None = None
@@ -131,7 +140,8 @@ class SimMachine:
             return self._sample
 
     async def acquire_orbit(self) -> None:
-        """Take a fresh reading of the BPMs."""
+        """Wait for the next reading of the BPMs."""
+        await self.clock.next_update(self._times.bpm_update_s)
         async with self._busy:
             self._sample = await self._take_orbit()
 
@@ -143,7 +153,8 @@ class SimMachine:
         return self._tunes[0], self._tunes[1]
 
     async def acquire_tunes(self) -> None:
-        """Take fresh tunes."""
+        """Wait for the next reading of the tune monitor."""
+        await self.clock.next_update(self._times.tune_update_s)
         self._tunes = await self._take_tunes()
 
     async def current(self) -> tuple[float, float]:
@@ -153,7 +164,7 @@ class SimMachine:
         except BeamLost:
             return 0.0, time.time()
         noise = self._noise.normal(0.0, self.errors.current_noise_a)
-        return self._beam_current_a + float(noise), time.time()
+        return self.beam.current + float(noise), time.time()
 
     async def _take_tunes(self) -> tuple[FloatArray, float, int]:
         tunes, version = await self._compute("tunes")
@@ -181,7 +192,13 @@ class SimMachine:
         """Return a product of the engine, and the version of the machine it is of."""
         self.send_pending()
         version = self._version
-        return await asyncio.wrap_future(self.engine.submit(product)), version
+        try:
+            found = await asyncio.wrap_future(self.engine.submit(product))
+        except BeamLost:
+            self.beam.lose()
+            raise
+        self.beam.hold()
+        return found, version
 
     def _now(self) -> float:
         return time.time() if self.supplies.is_moving() else self._stamp

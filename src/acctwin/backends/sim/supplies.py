@@ -1,17 +1,18 @@
 """Simulated power supplies: they ramp, lag behind, stick and trip.
 
-In simulated time a move is over when it is asked for. In wall-clock time a supply
-goes towards its setpoint at its ramp rate, and what it delivers lags behind by a
-first-order time constant.
+In the machine's own time a move is over when it is asked for, and the time that the
+ramp takes has passed. In real time a supply goes towards its setpoint at its ramp
+rate, and what it delivers lags behind by a first-order time constant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from acctwin.backends.sim.clock import SimClock
 from acctwin.errors import UnknownName
 from acctwin.names import FloatArray, IntArray
 
@@ -23,12 +24,10 @@ class Dynamics:
     Attributes:
         rate: Ramp rate [unit/s], (n,); inf: jumps.
         lag_s: Time constant between the ramp and what is delivered [s].
-        is_real_time: False: every move is over at once.
     """
 
     rate: FloatArray
     lag_s: float = 0.0
-    is_real_time: bool = False
 
 
 class SimSupplies:
@@ -38,7 +37,7 @@ class SimSupplies:
         names: Of the supplies.
         start: Where they are, (n,).
         dynamics: How they move.
-        clock: Returns the time [s].
+        clock: The machine's time.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class SimSupplies:
         names: Sequence[str],
         start: FloatArray,
         dynamics: Dynamics,
-        clock: Callable[[], float],
+        clock: SimClock,
     ) -> None:
         self.names = tuple(names)
         self.setpoints = start.copy()
@@ -61,8 +60,8 @@ class SimSupplies:
         self.advance()
         moved = which[self.setpoints[which] != values]
         self.setpoints[which] = values
-        if not self._dynamics.is_real_time:
-            self._arrive(self._free())
+        if not self._clock.is_real_time:
+            self._jump()
         return moved
 
     def delivered(self) -> FloatArray:
@@ -93,14 +92,14 @@ class SimSupplies:
         self.advance()
         index = self._index(name)
         self._stuck[index] = self._tripped[index] = False
-        if not self._dynamics.is_real_time:
-            self._arrive(self._free())
+        if not self._clock.is_real_time:
+            self._jump()
 
     def advance(self) -> None:
         """Move every supply to where it is now."""
         now = self._clock()
         step, self._time = now - self._time, now
-        if step <= 0.0 or not self._dynamics.is_real_time:
+        if step <= 0.0 or not self._clock.is_real_time:
             return
         free = self._free()
         reach = self._dynamics.rate[free] * step
@@ -115,8 +114,12 @@ class SimSupplies:
         gone = np.abs(behind) < 1e-9 * np.maximum(np.abs(self.setpoints[free]), 1e-9)
         self._delivered[free] = self._ramp[free] + np.where(gone, 0.0, behind)
 
-    def _arrive(self, which: np.ndarray) -> None:
-        self._ramp[which] = self._delivered[which] = self.setpoints[which]
+    def _jump(self) -> None:
+        """Be where the setpoints are, and let the time of the longest ramp pass."""
+        free = self._free()
+        way = np.abs(self.setpoints[free] - self._delivered[free])
+        self._clock.pass_over(float(np.max(way / self._dynamics.rate[free], initial=0)))
+        self._ramp[free] = self._delivered[free] = self.setpoints[free]
 
     def _free(self) -> np.ndarray:
         return ~(self._stuck | self._tripped)
