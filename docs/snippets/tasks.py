@@ -51,6 +51,17 @@ machine.mark_good("C07/VCM")
 print(machine.bpms.status.sum(), "good BPMs,", len(machine.vcm.good()), "good VCMs")
 # [bad-end]
 
+# [faults]
+from acctwin.errors import DeviceError  # noqa: E402
+
+session.simulation.stick("C03/PS-HCM")  # or trip; by the name of the supply
+try:
+    session.run(plans.step(machine, "C03/HCM", 2e-5))
+except DeviceError as error:
+    print(error)
+session.simulation.repair("C03/PS-HCM")
+# [faults-end]
+
 # [find]
 from tiled.queries import Key  # noqa: E402
 

@@ -169,31 +169,31 @@ def test_the_hash_follows_the_new_tables(site: Site):
 
 
 MAGNET_FAULTS = [
-    ("unknown", "PS-S,", "PS-T,", "3:76: no supply is called 'PS-T'; did you mean"),
-    ("nothing", "PS-S,", ",", "3:75: name a supply, or write - for none"),
-    ("weight", "PS-Q*-1", "PS-Q*x", "2:84: bad supply 'C{cell}/PS-Q*x'; write NAME"),
-    ("zero", "PS-Q*-1", "PS-Q*0", "2:84: bad supply 'C{cell}/PS-Q*0'; write NAME"),
-    ("twice", "PS-{n}b,", "PS-{n}a,", "4:82: 'PS-{n}a' is there twice"),
-    ("placeholder", "PS-S,", "PS-{n,", "3:76: bad template 'PS-{n'"),
-    ("other", "PS-S,", "PS-{cell},", "3:76: the supply 'PS-{cell}' has {cell}, the"),
-    ("number", "0.3", "long", "2:101: bad number 'long'"),
-    ("length", "0.3", "0", "2:101: length 0 m must be above 0"),
-    ("no length", "0.3", "-", "2:101: b1 in 1/m^2 needs the magnet's length"),
-    ("integrated", "PS-S, -", "PS-S, 0.1", "3:82: b2 in 1/m^2 is integrated; write -"),
-    ("scale", "1.002 0.998", "1.002 -1", "3:85: bad scale '1.002 -1'; write numbers"),
-    ("no scale", "1.002 0.998", "", "3:84: bad scale ''; write numbers"),
-    ("share", "1.002 0.998", "1 1 1", "3:85: 3 scales do not share out among 4"),
-    ("low", "b1, 1/m^2, -2", "b1, 1/m^2, -9", "2:44: C3/Q: low -9 1/m^2 cannot be"),
-    ("high", "-0.5, 1e-4", "0.5, 1e-4", "2:48: C3/Q: high 0.5 1/m^2 cannot be reac"),
+    ("unknown", "PS-S,", "PS-T,", "3:59: no supply is called 'PS-T'; did you mean"),
+    ("nothing", "PS-S,", ",", "3:58: name a supply, or write - for none"),
+    ("weight", "PS-Q*-1", "PS-Q*x", "2:64: bad supply 'C{cell}/PS-Q*x'; write NAME"),
+    ("zero", "PS-Q*-1", "PS-Q*0", "2:64: bad supply 'C{cell}/PS-Q*0'; write NAME"),
+    ("twice", "PS-{n}b,", "PS-{n}a,", "4:62: 'PS-{n}a' is there twice"),
+    ("placeholder", "PS-S,", "PS-{n,", "3:59: bad template 'PS-{n'"),
+    ("other", "PS-S,", "PS-{cell},", "3:59: the supply 'PS-{cell}' has {cell}, the"),
+    ("number", "0.3", "long", "2:81: bad number 'long'"),
+    ("length", "0.3", "0", "2:81: length 0 m must be above 0"),
+    ("no length", "0.3", "-", "2:81: b1 in 1/m^2 needs the magnet's length"),
+    ("integrated", "PS-S, -", "PS-S, 0.1", "3:65: b2 in 1/m^2 is integrated; write -"),
+    ("scale", "1.002 0.998", "1.002 -1", "3:68: bad scale '1.002 -1'; write numbers"),
+    ("no scale", "1.002 0.998", "", "3:67: bad scale ''; write numbers"),
+    ("share", "1.002 0.998", "1 1 1", "3:68: 3 scales do not share out among 4"),
+    ("low", "b1, 1/m^2, -2", "b1, 1/m^2, -9", "2:40: C3/Q: low -9 1/m^2 cannot be"),
+    ("high", "-0.5, 1e-4", "0.5, 1e-4", "2:44: C3/Q: high 0.5 1/m^2 cannot be reac"),
     ("column", ", supply", ", suply", "1:80: unknown column 'suply'; did you mean 's"),
     ("no column", "length_m", "length", "1:1: missing column 'length_m'"),
     (
         "too few",
         "vkick, rad, -1e-3, 1e-3, 1e-7, 1e-5, 1, PS-{n}a PS-{n}b*-1",
         "vkick, rad, -1e-3, 1e-3, 1e-7, 1e-5, 1, PS-{n}a PS-S",
-        "3:76: S1, S2, S3, S4, H1: 8 functions on 5 supplies cannot be set one by one",
+        "3:59: S1, S2, S3, S4, H1: 8 functions on 5 supplies cannot be set one by one",
     ),
-    ("alike", "PS-{n}b*-1", "PS-{n}b*1", "4:82: H1, V1: the weights are too much al"),
+    ("alike", "PS-{n}b*-1", "PS-{n}b*1", "4:62: H1, V1: the weights are too much al"),
 ]
 
 
@@ -213,7 +213,7 @@ SUPPLY_FAULTS = [
         "4:1: no magnet is f",
     ),
     ("idle", "PS-{n}a, 2", "PS-{n}a, 4", "4:1: no magnet is fed by 'PS-3a' and 1 more"),
-    ("curve", "quad", "quads", "2:43: no curve is called 'quads'; did you mean 'quad'"),
+    ("curve", "quad", "quads", "2:39: no curve is called 'quads'; did you mean 'quad'"),
     ("unit", "4, A", "4, kA", "2:18: wrong unit 'kA': supplies are in A"),
     (
         "name",
@@ -239,7 +239,7 @@ SUPPLY_FAULTS = [
     ("NaN", "0, 100", "nan, 100", "2:21: bad number 'nan'"),
     ("low", "0, 100", "-2, 100", "2:21: low -2 A is outside the curve 'quad', -1 to"),
     ("high", "0, 100", "0, 111", "2:24: high 111 A is outside the curve 'quad', -1"),
-    ("status", "quad, 1", "quad, on", "2:49: status 'on' must be 1"),
+    ("status", "quad, 1", "quad, on", "2:45: status 'on' must be 1"),
     ("twice", "PS-{n}b, 2", "PS-{n}a, 2", "5:1: duplicate name 'PS-1a'; the first o"),
     ("a magnet's", "PS-S, 1", "S1, 1", "3:1: duplicate name 'S1'; the first one is"),
     ("short", ", coil, 1", "", "4:31: this line ends before 'curve', 'status'"),
@@ -312,7 +312,7 @@ def test_a_table_that_is_missing(site: Site):
     found = faults(site(supplies=None))
     assert f"devices/ring/supplies.csv:1:1: {message}" in found
     found = faults(site(supplies=None, curves=None))
-    assert found[0].startswith("devices/ring/magnets.csv:2:84: no supply is called")
+    assert found[0].startswith("devices/ring/magnets.csv:2:64: no supply is called")
 
 
 def test_one_slip_is_one_fault(site: Site):
@@ -332,7 +332,7 @@ def test_every_fault_of_every_file_in_one_go(site: Site):
     )
     assert [fault.split(" ")[0] for fault in found] == [
         "devices/ring/curves.csv:4:7:",
-        "devices/ring/magnets.csv:3:76:",
+        "devices/ring/magnets.csv:3:59:",
         "devices/ring/supplies.csv:2:38:",
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acctwin.errors import Fault
@@ -110,18 +110,12 @@ def read_machine(folder: Path, cells: Sequence[int] | None) -> Tables:
     supply_lines = _supplies(reader, cells) if has_supplies else []
     reader.faults += duplicate_names([*lines, *supply_lines])
     reader.faults += mixed_families(lines)
-    good = not reader.faults
     tables = Tables(tuple(reader.raw), tuple(lines), tuple(supply_lines), has_supplies)
-    reader.faults += unknown_supplies(tables.magnets, supply_lines)
-    if good:
+    if all(line.names for line in supply_lines):
+        reader.faults += unknown_supplies(tables.magnets, supply_lines)
+    if not reader.faults:
         reader.faults += idle_supplies(tables.magnets, supply_lines)
-    return Tables(
-        tables.raw,
-        tables.lines,
-        tables.supply_lines,
-        has_supplies,
-        tuple(reader.faults),
-    )
+    return replace(tables, faults=tuple(reader.faults))
 
 
 def _supplies(reader: _Reader, cells: Sequence[int] | None) -> list[SupplyLine]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from acctwin.calibration.groups import find_groups
-from acctwin.calibration.pieces import ROUND_OFF
+from acctwin.calibration.pieces import outside
 from acctwin.calibration.rigidity import rigidity
 from acctwin.errors import CalibrationError, Fault, did_you_mean
 from acctwin.profiles.profile import MagnetRow, SupplyRow
@@ -84,20 +86,22 @@ def _reach_faults(
 ) -> list[Fault]:
     """Return a fault for each line with limits that its supplies cannot reach."""
     low, high = map_of(fed, supplies).limits(b_rho)
-    faults: dict[tuple[str, int, str], Fault] = {}
-    room = ROUND_OFF * (high - low)
-    ends = zip(fed, low - room, high + room, strict=True)
-    for magnet, lowest, highest in ends:
-        for column, value in (("low", magnet.low), ("high", magnet.high)):
-            if not lowest <= value <= highest:
-                names = " ".join(feed.supply for feed in magnet.feeds)
-                message = (
-                    f"{magnet.name}: {column} {value:g} {magnet.unit} cannot be "
-                    f"reached; {names} allows {lowest:.6g} to {highest:.6g}"
-                )
-                fault = magnet.origin.fault(message, column)
-                faults.setdefault((*_line(magnet), column), fault)
-    return list(faults.values())
+    faults: list[Fault] = []
+    seen: set[tuple[tuple[str, int], str]] = set()
+    for column in ("low", "high"):
+        wanted = np.array([getattr(magnet, column) for magnet in fed])
+        for m in np.flatnonzero(outside(wanted, low, high)):
+            magnet = fed[m]
+            if (_line(magnet), column) in seen:
+                continue
+            seen.add((_line(magnet), column))
+            names = " ".join(feed.supply for feed in magnet.feeds)
+            message = (
+                f"{magnet.name}: {column} {wanted[m]:g} {magnet.unit} cannot be "
+                f"reached; {names} allows {low[m]:.6g} to {high[m]:.6g}"
+            )
+            faults.append(magnet.origin.fault(message, column))
+    return faults
 
 
 def _line(magnet: MagnetRow) -> tuple[str, int]:
