@@ -106,8 +106,8 @@ def test_values_rise_or_fall_all_the_way(curve: Curve):
 @given(curve=curves, beyond=st.floats(1e-6, 1e3))
 def test_outside_is_refused(curve: Curve, beyond: float):
     for limits, method in ((curve.domain, curve.value), (curve.image, curve.current)):
-        width = limits[1] - limits[0]
-        for outside in (limits[0] - beyond * width, limits[1] + beyond * width):
+        room = beyond * (limits[1] - limits[0]) + 1e-11 * np.abs(limits).max()
+        for outside in (limits[0] - room, limits[1] + room):
             with pytest.raises(LimitError, match="is outside the curve"):
                 method([limits[0], outside])
 

@@ -12,7 +12,7 @@ from event_model import DataKey
 from ophyd_async.core import DeviceConnector, StandardReadable
 
 from acctwin.devices.bounds import Bounds
-from acctwin.devices.selection import Selection
+from acctwin.devices.selection import Named, Selection
 from acctwin.devices.setpoint import Settable, device_name
 from acctwin.devices.status import StatusBoard
 from acctwin.errors import UnknownName
@@ -90,13 +90,13 @@ class Family(StandardReadable, Generic[MemberT]):
         """Return the members that are nearest to a position [m]."""
         return self.all().nearest(s, count)
 
-    def __and__(self, other: Selection | Family[Any]) -> Selection:
+    def __and__(self, other: Named) -> Selection:
         return self.all() & other
 
-    def __sub__(self, other: Selection | Family[Any]) -> Selection:
+    def __sub__(self, other: Named) -> Selection:
         return self.all() - other
 
-    def __or__(self, other: Selection | Family[Any]) -> Selection:
+    def __or__(self, other: Named) -> Selection:
         return self.all() | other
 
     def __len__(self) -> int:

@@ -6,14 +6,49 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from acctwin.errors import UnknownName
+from acctwin.names import BoolArray, FloatArray
 
-if TYPE_CHECKING:
-    from acctwin.devices.family import Family
+
+class Members(Protocol):
+    """What can be selected from: a family, or another selection's family."""
+
+    @property
+    def name(self) -> str:
+        """Name in documents."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Profile names, in s order."""
+        ...
+
+    @property
+    def s(self) -> FloatArray:
+        """Positions [m], (n,)."""
+        ...
+
+    @property
+    def status(self) -> BoolArray:
+        """True for each that is good, (n,)."""
+        ...
+
+    def __getitem__(self, key: int) -> Any:
+        """Return a member by its position."""
+        ...
+
+
+class Named(Protocol):
+    """Anything that has names: a family or a selection."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Profile names."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,17 +63,17 @@ class Selection:
         indices: Positions in the family's arrays, rising.
     """
 
-    family: Family[Any]
+    family: Members
     indices: tuple[int, ...]
 
     @classmethod
-    def of(cls, family: Family[Any], indices: Iterable[int]) -> Selection:
+    def of(cls, family: Members, indices: Iterable[int]) -> Selection:
         """Return the members at some positions, each once, in order."""
         return cls(family, tuple(sorted(set(indices))))
 
     @classmethod
     def matching(
-        cls, family: Family[Any], patterns: Iterable[str], regex: str | None = None
+        cls, family: Members, patterns: Iterable[str], regex: str | None = None
     ) -> Selection:
         """Return the members that match any of the names, globs, or the expression.
 
@@ -89,15 +124,15 @@ class Selection:
         order = np.argsort(distance, kind="stable")[:count]
         return Selection.of(self.family, np.array(self.indices)[order].tolist())
 
-    def __and__(self, other: Selection | Family[Any]) -> Selection:
+    def __and__(self, other: Named) -> Selection:
         names = set(other.names)
         return self._where(lambda name: name in names)
 
-    def __sub__(self, other: Selection | Family[Any]) -> Selection:
+    def __sub__(self, other: Named) -> Selection:
         names = set(other.names)
         return self._where(lambda name: name not in names)
 
-    def __or__(self, other: Selection | Family[Any]) -> Selection:
+    def __or__(self, other: Named) -> Selection:
         index = {name: i for i, name in enumerate(self.family.names)}
         for name in other.names:
             if name not in index:

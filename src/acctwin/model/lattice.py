@@ -101,8 +101,10 @@ def match(profile: Profile) -> list[Fault]:
         fault = _missing(row, places)
         if fault is None and isinstance(row, MagnetRow):
             fault = _misfit(row, ring, places, known)
+            fault = fault or _length_fault(row, ring, places)
         if fault is not None:
             faults.append(fault)
+    faults += _energy_fault(profile, ring)
     if profile.rf is not None and not any(isinstance(e, at.RFCavity) for e in ring):
         message = f"{profile.rf.name}: the lattice has no cavity; leave out `rf`"
         faults.append(profile.rf.origin.fault(message))
@@ -164,16 +166,16 @@ def _energy_fault(profile: Profile, ring: Lattice) -> list[Fault]:
 
 def _length_fault(
     row: MagnetRow, ring: Lattice, places: dict[str, list[int]]
-) -> list[Fault]:
+) -> Fault | None:
     """Return a fault if a supply's field would be shared out over a wrong length."""
     thick, thin = COMPONENT_UNITS[row.component]
     if not row.feeds or row.unit == thin or thick == thin:
-        return []
+        return None
     length = sum(ring[i].Length for i in elements_of(ring, row.element, places))
     if abs(row.length - length) <= _AGREEMENT * length:
-        return []
+        return None
     message = f"{row.name}: length {row.length:g} m found, the lattice has {length:.9g}"
-    return [row.origin.fault(message, "length_m")]
+    return row.origin.fault(message, "length_m")
 
 
 def _misfit(
