@@ -28,10 +28,11 @@ CASES = {
         m, [m["T/C0-H"], m.rf], [m.bpms, m.tune]
     ),
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
+    "set_values": lambda m: plans.set_values(m, m.hcm.select("T/C[01]-H"), 1e-5),
     "step": lambda m: plans.step(m, "hcm", 1e-5),
 }
 #: Plans that, when they succeed, leave the machine where they brought it.
-MOVERS = {"correct_orbit", "step"}
+MOVERS = {"correct_orbit", "set_values", "step"}
 
 
 class Stopped(Exception):

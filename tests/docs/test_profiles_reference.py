@@ -10,9 +10,12 @@ import pytest
 from pydantic import BaseModel
 
 from acctwin.names import COMPONENT_UNITS
+from acctwin.profiles.curve_rows import CURVE_COLUMNS, KINDS
 from acctwin.profiles.families import FAMILY_COMPONENTS
+from acctwin.profiles.feeds import FEED_COLUMNS, SCALE_COLUMN
 from acctwin.profiles.rows import BPM_COLUMNS, MAGNET_COLUMNS
 from acctwin.profiles.schema import ProfileFile
+from acctwin.profiles.supply_rows import SUPPLY_COLUMNS
 
 PAGE = Path(__file__).parents[2] / "docs/reference/profiles.md"
 
@@ -36,6 +39,7 @@ WORDS = sorted(
     {*keys(ProfileFile), *BPM_COLUMNS, *MAGNET_COLUMNS, *COMPONENT_UNITS}
     | {unit for units in COMPONENT_UNITS.values() for unit in units}
     | set(FAMILY_COMPONENTS)
+    | {*FEED_COLUMNS, SCALE_COLUMN, *SUPPLY_COLUMNS, *CURVE_COLUMNS, *KINDS}
 )
 
 

@@ -197,8 +197,10 @@ def _solve(shape: FloatArray, wanted: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             step = excess / _slope(shape, t)
             newton = t - step
-        inside = (newton >= low) & (newton <= high)
-        t = np.where(inside, newton, 0.5 * (low + high))
-        if ((np.abs(step) <= _EPSILON) | (np.abs(excess) <= _EPSILON)).all():
+        is_found = (np.abs(excess) <= _EPSILON) | (np.abs(step) <= _EPSILON)
+        if is_found.all():
             break
+        inside = (newton >= low) & (newton <= high)
+        better = np.where(inside, newton, 0.5 * (low + high))
+        t = np.where(is_found, t, better)
     return t

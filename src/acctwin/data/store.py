@@ -53,6 +53,7 @@ class Store:
         folder: Paths of the store.
         session_id: Name of this session in the store.
         journal: The callback that writes documents: ``RE.subscribe(store.journal)``.
+        is_new: Nothing was in Tiled when it was opened.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Store:
         self.folder = folder
         self.session_id = session_id or _new_session_id()
         self._url, self._api_key, self._temporary = url, api_key, temporary
+        self.is_new = url is None and not folder.tiled.exists()
         home = make_private(folder.journals / self.session_id)
         self._lock = FileLock(home / "session.lock")
         if not self._lock.acquire():
@@ -119,12 +121,31 @@ class Store:
         self._wait_uploaded(WAIT_S)
         if refused := self._refused():
             log.warning("%s", refused)
-        return self._connect(WAIT_S)
+        return self.connect(WAIT_S)
 
     @property
     def db(self) -> Any:
         """The same runs through databroker: ``db[-1].table()``, ``db[uid]``."""
         return open_broker(self.catalog)
+
+    def connect(self, timeout_s: float = WAIT_S) -> Any:
+        """Return the Tiled client without waiting for the upload of runs.
+
+        Raises:
+            DataError: The server does not answer within `timeout_s`.
+        """
+        if not self._wait(self._is_server_up, timeout_s, "the Tiled server"):
+            raise DataError(
+                f"the Tiled server {self._uri()} of {self.folder.root} cannot be "
+                f"reached after {timeout_s:g} s{self._reason()}. Runs are kept in "
+                f"{self.journal.folder}; store.run(uid) reads those of this session."
+            )
+        uri = self._uri()
+        if uri != self._catalog_uri:
+            self._disconnect()
+            key = self._api_key if self._url else self.folder.api_key()
+            self._catalog, self._catalog_uri = open_catalog(uri, key), uri
+        return self._catalog
 
     def flush(self, timeout_s: float = WAIT_S) -> None:
         """Wait until every run of this session that has ended is in Tiled.
@@ -255,21 +276,6 @@ class Store:
             f"Tiled refused {len(refused)} runs{self._reason()}. They are safe in "
             f"{home}, and store.run(uid) reads them: {', '.join(refused)}"
         )
-
-    def _connect(self, timeout_s: float) -> Any:
-        """Return a client of the server that serves this store now."""
-        if not self._wait(self._is_server_up, timeout_s, "the Tiled server"):
-            raise DataError(
-                f"the Tiled server {self._uri()} of {self.folder.root} cannot be "
-                f"reached after {timeout_s:g} s{self._reason()}. Runs are kept in "
-                f"{self.journal.folder}; store.run(uid) reads those of this session."
-            )
-        uri = self._uri()
-        if uri != self._catalog_uri:
-            self._disconnect()
-            key = self._api_key if self._url else self.folder.api_key()
-            self._catalog, self._catalog_uri = open_catalog(uri, key), uri
-        return self._catalog
 
     def _disconnect(self) -> None:
         if self._catalog is not None:

@@ -31,6 +31,10 @@ class Design(Protocol):
         """Return d(x at the monitors, then y)/d(actuator), (2·n_mon, n_act)."""
         ...
 
+    def setpoints(self, knobs: Sequence[str]) -> FloatArray:
+        """Return the design's strength of some magnets, or ``"rf"`` [Hz], (n,)."""
+        ...
+
 
 class Runs(Protocol):
     """Where a plan finds an earlier run."""
@@ -38,6 +42,38 @@ class Runs(Protocol):
     def run(self, key: str | int) -> Any:
         """Return the run with this uid, prefix or index."""
         ...
+
+
+class References(Protocol):
+    """Which runs are the references ("golden" values) of this machine.
+
+    Attributes:
+        operational_mode: The optics mode that they are for.
+    """
+
+    operational_mode: str
+
+    def current(self, kind: str) -> str | None:
+        """Return the uid of the reference of a kind, None when there is none."""
+        ...
+
+    def history(self, kind: str) -> Sequence[Any]:
+        """Return all changes of the reference of a kind, oldest first."""
+        ...
+
+
+class NoReferences:
+    """The references of a machine that is not in a session: there are none."""
+
+    operational_mode = ""
+
+    def current(self, kind: str) -> str | None:
+        """Return None."""
+        return None
+
+    def history(self, kind: str) -> Sequence[Any]:
+        """Return nothing."""
+        return ()
 
 
 class Machine(Device):
@@ -59,6 +95,7 @@ class Machine(Device):
         defaults: What plans do when they are not told.
         design: The design model, for predictions.
         runs: Earlier runs.
+        references: Which of them are references; none until a session says so.
     """
 
     _child_name_separator = "_"
@@ -94,6 +131,7 @@ class Machine(Device):
         self.defaults = defaults
         self.design = design
         self.runs = runs
+        self.references: References = NoReferences()
         super().__init__()
         for name in (*MAGNET_FAMILIES, BPMS):
             if name in families:

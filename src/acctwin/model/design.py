@@ -44,3 +44,22 @@ class Design:
         rows = np.array([index[name] for name in monitors], dtype=np.int64)
         matrix = self._engine.orbit_response(list(actuators))
         return matrix[np.concatenate([rows, rows + len(known)])]
+
+    def setpoints(self, knobs: Sequence[str]) -> FloatArray:
+        """Return the strengths that magnets have in the design.
+
+        Args:
+            knobs: Magnets by profile name, or ``"rf"``.
+
+        Returns:
+            Strengths in each knob's unit, Hz for the RF, (n_knobs,).
+
+        Raises:
+            UnknownName: A knob that the model does not have.
+        """
+        layout = self._engine.layout
+        index = {name: i for i, name in enumerate(layout.knobs)}
+        for name in knobs:
+            if name not in index:
+                raise UnknownName("knob of the model", name, layout.knobs)
+        return layout.values[[index[name] for name in knobs]]

@@ -7,7 +7,7 @@ puts back what it moved (unless moving was its purpose), and returns its result.
 from acctwin.plans.correction import correct_orbit
 from acctwin.plans.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.response import measure_orbit_response, measure_response
-from acctwin.plans.step import step
+from acctwin.plans.step import set_values, step
 
 __all__ = [
     "correct_orbit",
@@ -15,5 +15,6 @@ __all__ = [
     "measure_orbit_response",
     "measure_response",
     "monitor_orbit",
+    "set_values",
     "step",
 ]

@@ -90,7 +90,7 @@ def _reach_faults(
     seen: set[tuple[tuple[str, int], str]] = set()
     for column in ("low", "high"):
         wanted = np.array([getattr(magnet, column) for magnet in fed])
-        for m in np.flatnonzero(outside(wanted, low, high)):
+        for m in map(int, np.flatnonzero(outside(wanted, low, high))):
             magnet = fed[m]
             if (_line(magnet), column) in seen:
                 continue

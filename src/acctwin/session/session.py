@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.backends.sim.supplies import SimSupplies
 from acctwin.data.marks import load_marks, marks_file, save_marks
+from acctwin.data.references import References
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
@@ -22,11 +24,15 @@ from acctwin.model.design import Design
 from acctwin.model.imperfections import draw
 from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
-from acctwin.names import Mode
+from acctwin.names import FloatArray, Mode
+from acctwin.plans.actuators import Units
+from acctwin.plans.step import set_values, step
+from acctwin.plans.targets import Target
 from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
 from acctwin.session.metadata import session_metadata
 from acctwin.session.run_engine import make_run_engine
+from acctwin.session.verbs import Source, What, read_values
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +67,8 @@ class Session:
         self.mode: Mode = "physics"
         self._sim, self._model, self._is_open = sim, model, True
         self.machine: Machine = build_machine(profile, sim, Design(model), store)
+        mode = profile.operational_mode
+        self.machine.references = References(store, profile.name, mode)
         self._keep_marks()
         metadata = session_metadata(
             profile,
@@ -122,6 +130,50 @@ class Session:
             if isinstance(error.__cause__, AcctwinError):
                 raise error.__cause__ from error
             raise
+
+    def get(
+        self, name: Source, what: What = "setpoint", *, units: Units = "physics"
+    ) -> Any:
+        """Read a magnet, a supply, a family, or a monitor, now.
+
+        Args:
+            name: A family or a device, by its name or itself, or a selection. Bad
+                members of a family are left out.
+            what: ``"setpoint"`` or ``"readback"``. Monitors have readings only.
+            units: ``"physics"``: strengths; ``"hardware"``: the currents of the
+                supplies behind the magnets [A].
+
+        Returns:
+            A number for a device, (n_good,) for a family or a selection. The orbit
+            of ``"bpms"``, x then y [m], (2, n_good); the fractional tunes and the
+            synchrotron tune of ``"tune"``, (3,); the current of ``"dcct"`` [A].
+        """
+        return self.run(read_values(self.machine, name, what, units=units))
+
+    def set(
+        self,
+        name: Target,
+        value: float | Sequence[float] | FloatArray,
+        *,
+        units: Units = "physics",
+        wait: bool = True,
+    ) -> Any:
+        """Set a magnet, a supply, the RF, or a family; see :func:`plans.set_values`.
+
+        All values are checked before anything moves. A number goes to every good
+        member of a family; an array has one value for each.
+        """
+        return self.run(set_values(self.machine, name, value, units=units, wait=wait))
+
+    def step(
+        self,
+        name: Target,
+        delta: float | Sequence[float] | FloatArray,
+        *,
+        units: Units = "physics",
+    ) -> Any:
+        """Change a setpoint by an increment; see :func:`plans.step`."""
+        return self.run(step(self.machine, name, delta, units=units))
 
     def switch_to_hardware(self) -> None:
         """Use the machine's control system from now on.
