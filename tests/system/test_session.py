@@ -212,6 +212,22 @@ def test_a_bad_device_stays_bad_in_the_next_session(tmp_path):
         assert name not in opened.run(plans.measure_orbit(opened.machine)).names
 
 
+def test_responses_in_amperes_and_radians_agree_on_a_machine_without_noise(tmp_path):
+    with acctwin.open_session("fodo", catalog="temporary") as opened:
+        machine = opened.machine
+        radians = opened.run(plans.measure_orbit_response(machine))
+        amperes = opened.run(plans.measure_orbit_response(machine, units="hardware"))
+        slopes = opened._sim.powering.slopes()
+    slope = np.zeros((len(radians.actuators), len(amperes.actuators)))
+    for magnet, supply, value in slopes:
+        if magnet in radians.actuators:
+            place = radians.actuators.index(magnet), amperes.actuators.index(supply)
+            slope[place] = value
+    expected = radians.matrix @ slope
+    assert amperes.units == ("m/A",) * 32
+    assert rms(np.ravel(amperes.matrix - expected)) < 1e-6 * rms(np.ravel(expected))
+
+
 def orbit_of(seed: int | None):
     with acctwin.open_session("fodo", seed=seed, catalog="temporary") as opened:
         orbit = opened.run(plans.measure_orbit(opened.machine, readings=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -361,6 +362,25 @@ def test_ctrl_c_is_not_for_the_service(store):
     os.kill(store._service.pid, signal.SIGINT)
     store.flush()
     assert store._service.poll() is None
+
+
+def test_files_of_a_server_that_was_killed_are_in_nobodys_way(take, bpms, store):
+    # Killed between writing an array's files and entering them: the files are there,
+    # the entry is not, and Tiled cannot make them again.
+    template = take(measure(bpms))
+    store.flush()
+    uid = "22222222-3333-4444-5555-666666666666"
+    arrays = store.folder.arrays
+    shutil.copytree(arrays / template, arrays / uid)
+    for name, doc in read_journal(find_run_file(store.journal.folder, template)):
+        copy = {key: uid if value == template else value for key, value in doc.items()}
+        store.journal(name, copy)
+    store.flush()
+    stored = from_tiled(store, uid)
+    assert stored.uid == uid
+    for name, stream in store.run(template).streams.items():
+        for key, column in stream.data.items():
+            assert column.tobytes() == stored[name][key].tobytes()
 
 
 def test_a_run_that_tiled_refuses_does_not_hold_up_the_others(take, bpms, store):

@@ -158,3 +158,23 @@ def test_help_fits_a_screen(command: str):
 
 def test_the_version():
     assert run("--version").stdout.startswith("acctwin ")
+
+
+def test_show_lists_supplies_and_what_they_feed():
+    whole = json.loads(run("show", "fodo", "--json").stdout)
+    (supplies,) = [row for row in whole if row["family"] == "supplies"]
+    assert supplies["devices"] == 67
+    rows = json.loads(run("show", "fodo", "QF", "--json").stdout)
+    assert rows[0]["supply"] == "C01/PS-QF"
+    (one,) = json.loads(run("show", "fodo", "C01/PS-QF", "--json").stdout)
+    assert (one["unit"], one["low"], one["high"]) == ("A", 0, 200)
+
+
+def test_show_knows_what_was_marked(tmp_path: Path):
+    from acctwin.data.marks import marks_file, save_marks
+
+    save_marks(marks_file(tmp_path, "fodo"), {"C01/QF": False})
+    rows = json.loads(
+        run("show", "fodo", "QF", "--catalog", str(tmp_path), "--json").stdout
+    )
+    assert [row["status"] for row in rows][:2] == [0, 1]

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from acctwin.cli.check import check
 from acctwin.cli.demo import demo
+from acctwin.cli.import_mml import import_mml
 from acctwin.cli.runs import runs
 from acctwin.cli.show import show
 from acctwin.errors import AcctwinError, UnknownName
@@ -36,6 +37,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(show)
 app.command()(runs)
+app.command("import-mml")(import_mml)
 
 
 def _print_version(wanted: bool) -> None:

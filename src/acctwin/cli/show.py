@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,15 @@ from acctwin.errors import ConfigError, UnknownName
 from acctwin.names import BPMS, MAGNET_FAMILIES
 
 if TYPE_CHECKING:
-    from acctwin.profiles.profile import BpmRow, ElementRef, MagnetRow, Profile
+    from acctwin.profiles.profile import (
+        BpmRow,
+        ElementRef,
+        MagnetRow,
+        Profile,
+        SupplyRow,
+    )
+
+SUPPLIES = "supplies"
 
 
 def show(
@@ -26,15 +35,23 @@ def show(
     site: Annotated[
         Path | None, typer.Option(help="Folder with devices/ plans/ profiles/.")
     ] = None,
+    catalog: Annotated[
+        str, typer.Option(help="Store whose marks count: 'local' or a folder.")
+    ] = "local",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the families of a machine, or the devices of one family.
 
-    Units are those of the machine's tables: SI, and the strengths of pyAT.
+    Units are those of the machine's tables: SI, and the strengths of pyAT. Devices
+    that sessions have marked good or bad are shown as they were marked.
     """
+    from acctwin.data.folders import user_data_folder
+    from acctwin.data.marks import load_marks, marks_file
     from acctwin.profiles import load_profile
 
     checked = load_profile(profile, site)
+    store = user_data_folder() if catalog == "local" else Path(catalog)
+    checked = marked(checked, load_marks(marks_file(store, checked.name)))
     if family is None:
         title, found = f"{checked.name}: families", families(checked)
     else:
@@ -43,6 +60,20 @@ def show(
         typer.echo(json_module.dumps(found, indent=1))
     else:
         console().print(grid(title, found))
+
+
+def marked(profile: Profile, marks: Mapping[str, bool]) -> Profile:
+    """Return the profile with the status that devices were marked with."""
+
+    def apply(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(replace(r, status=marks.get(r.name, r.status)) for r in rows)
+
+    return replace(
+        profile,
+        magnets=apply(profile.magnets),
+        bpms=apply(profile.bpms),
+        supplies=apply(profile.supplies),
+    )
 
 
 def families(profile: Profile) -> list[dict[str, Any]]:
@@ -55,6 +86,10 @@ def families(profile: Profile) -> list[dict[str, Any]]:
         members = [rows[name] for name in groups[family]]
         in_use = sum(member.status for member in members)
         found.append(_family(family, len(members), in_use, *_strength(members)))
+    if profile.supplies:
+        good = sum(supply.status for supply in profile.supplies)
+        count = len(profile.supplies)
+        found.append(_family(SUPPLIES, count, good, "current", "A"))
     if profile.rf is not None:
         found.append(_family(profile.rf.name, 1, 1, "frequency", "Hz"))
     return found
@@ -71,9 +106,13 @@ def devices(profile: Profile, wanted: str) -> list[dict[str, Any]]:
     rf = profile.rf
     if rf is not None and wanted == rf.name:
         return [_device(rf.name, "", None, "Hz", (rf.low, rf.high, rf.delta), True)]
+    supplies = [s for s in profile.supplies if wanted in (SUPPLIES, s.name)]
+    if supplies:
+        return [_supply(row) for row in supplies]
     names = groups.get(wanted) or ((wanted,) if wanted in rows else ())
     if not names:
-        known = [*groups, *rows, *([rf.name] if rf else [])]
+        supplied = [SUPPLIES, *(supply.name for supply in profile.supplies)]
+        known = [*groups, *rows, *supplied, *([rf.name] if rf else [])]
         raise UnknownName(f"family or device of {profile.name}", wanted, known)
     s = _positions(profile)
     found = [_row(rows[name], s) for name in names]
@@ -104,7 +143,13 @@ def _row(row: MagnetRow | BpmRow, s: Mapping[str, float]) -> dict[str, Any]:
     element = _element(row.element)
     unit = getattr(row, "unit", "m")
     numbers = [getattr(row, key, None) for key in ("low", "high", "delta")]
-    return _device(row.name, element, s[row.name], unit, numbers, row.status)
+    shown = _device(row.name, element, s[row.name], unit, numbers, row.status)
+    feeds = " ".join(feed.supply for feed in getattr(row, "feeds", ()))
+    return {**shown, "supply": feeds} if feeds else shown
+
+
+def _supply(row: SupplyRow) -> dict[str, Any]:
+    return _device(row.name, "", None, "A", (row.low, row.high, None), row.status)
 
 
 def _device(

@@ -59,6 +59,11 @@ class StoreFolder:
         return self.root / "tiled"
 
     @property
+    def arrays(self) -> Path:
+        """Where the Tiled server keeps arrays: a folder for each run."""
+        return self.tiled / "arrays"
+
+    @property
     def journals(self) -> Path:
         """One folder for each session that is open or was not uploaded."""
         return self.root / "journal"

@@ -54,7 +54,7 @@ class Service:
         self._session = FileLock(self.journal / "session.lock")
         self._upload = FileLock(self.journal / "upload.lock")
         self._server: TiledServer | None = None
-        self._uploaders = [Uploader(self.journal, self.connect)]
+        self._uploaders = [self._uploader(self.journal)]
         self._adopted: dict[Path, list[FileLock]] = {}
         self._seen: set[Path] = set()
         self._next_adoption = 0.0
@@ -149,10 +149,14 @@ class Service:
             return
         self._seen.add(folder)
         log.warning("taking over the runs of session %s", folder.name)
-        uploader = Uploader(folder, self.connect)
+        uploader = self._uploader(folder)
         uploader.adopt()
         self._uploaders.append(uploader)
         self._adopted[folder] = locks
+
+    def _uploader(self, journal: Path) -> Uploader:
+        arrays = None if self.config.url else self.folder.arrays
+        return Uploader(journal, self.connect, arrays)
 
     def _leave_adopted(self) -> None:
         """Remove the journals that were taken over and are uploaded."""

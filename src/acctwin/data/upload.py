@@ -8,6 +8,7 @@ matter where an upload was cut off, or how often it is tried.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +32,9 @@ TRIES = 3
 class RunUpload:
     """The upload of one run, from a file that may still grow."""
 
-    def __init__(self, path: Path, catalog: Any) -> None:
+    def __init__(self, path: Path, catalog: Any, arrays: Path | None = None) -> None:
         self.uid = path.stem
+        self._arrays = arrays
         self._reader = JournalReader(path)
         self._catalog = catalog
         self._writer: Any = None
@@ -69,6 +71,9 @@ class RunUpload:
         if (part := find(self._catalog, self.uid)) is not None:
             log.info("run %s was uploaded in part before: replaced", self.uid)
             part.delete(recursive=True, external_only=False)
+        if self._arrays is not None and (left := self._arrays / self.uid).exists():
+            log.info("run %s left files without an entry: removed", self.uid)
+            shutil.rmtree(left)
         # Without max_array_size=0 short arrays become text; our documents are of
         # today's schema, so the normalizer would only copy and check them again.
         self._writer = TiledWriter(
@@ -108,14 +113,22 @@ class Uploader:
         refused: Runs that Tiled would not take, with the reason.
     """
 
-    def __init__(self, folder: Path, connect: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        connect: Callable[[], Any],
+        arrays: Path | None = None,
+    ) -> None:
         """Prepare to upload.
 
         Args:
             folder: The session's journal folder.
             connect: Returns the Tiled client of the catalogue, or raises.
+            arrays: Where a server of this store keeps arrays, a folder for each run.
+                A server that is killed may leave files there that are in no
+                catalogue, and could not write them again.
         """
-        self.folder = folder
+        self.folder, self._arrays = folder, arrays
         self.refused: dict[str, str] = {}
         self._connect = connect
         self._catalog: Any = None
@@ -151,7 +164,7 @@ class Uploader:
 
     def _step_run(self, path: Path) -> None:
         uid = path.stem
-        upload = self._uploads.setdefault(uid, RunUpload(path, self._catalog))
+        upload = self._uploads.setdefault(uid, RunUpload(path, self._catalog, self._arrays))
         try:
             if upload.step(path) and path.suffix == DONE:
                 self._keep(path)
