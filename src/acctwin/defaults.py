@@ -5,7 +5,8 @@ The values come from a machine's profile; plans read them from the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -55,6 +56,23 @@ class CorrectionDefaults:
 
 
 @dataclass(frozen=True)
+class CycleDefaults:
+    """Defaults of ``cycle``.
+
+    Attributes:
+        waveform: Fractions of the way to the limits: 1 upper, −1 lower, 0 where it is.
+        waveforms: The same for single families, by name.
+        settle_s: Wait at each point [s].
+    """
+
+    waveform: tuple[float, ...] = (1.0, -1.0) * 3
+    waveforms: Mapping[str, tuple[float, ...]] = field(
+        default_factory=dict[str, tuple[float, ...]]
+    )
+    settle_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class WaitDefaults:
     """When a move is given up.
 
@@ -75,4 +93,5 @@ class Defaults:
     orbit: OrbitDefaults = OrbitDefaults()
     response: ResponseDefaults = ResponseDefaults()
     correction: CorrectionDefaults = CorrectionDefaults()
+    cycle: CycleDefaults = field(default_factory=CycleDefaults)
     waits: WaitDefaults = WaitDefaults()

@@ -12,10 +12,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from bluesky import RunEngine
 from bluesky.run_engine import call_in_bluesky_event_loop
-from toy import toy_machine
+from toy import ToyReferences, ToyRuns, toy_machine, toy_run, toy_state
 
 from acctwin import plans
 from acctwin.errors import RestoreError
+
+
+def with_references(machine):
+    """Give the machine a run and a reference."""
+    machine.runs, machine.references = (
+        ToyRuns(toy_run("measure_orbit")),
+        ToyReferences(),
+    )
+    machine.references.add("orbit", "run")
+    return machine
+
 
 #: How to call each plan on the toy machine. A plan without a case fails below.
 CASES = {
@@ -30,9 +41,22 @@ CASES = {
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
     "set_values": lambda m: plans.set_values(m, m.hcm.select("T/C[01]-H"), 1e-5),
     "step": lambda m: plans.step(m, "hcm", 1e-5),
+    "save_machine": lambda m: plans.save_machine(m, "for a test"),
+    "compare_machine": lambda m: plans.compare_machine(m, toy_state(m)),
+    # Without undo it stays where it was stopped, on purpose: see its own tests.
+    "restore_machine": lambda m: plans.restore_machine(
+        m, toy_state(m), steps=2, undo=True
+    ),
+    "cycle": lambda m: plans.cycle(m, "hcm", [0.5, -0.5], with_beam=True),
+    "promote_reference": lambda m: plans.promote_reference(
+        with_references(m), "orbit", "run"
+    ),
+    "roll_back_reference": lambda m: plans.roll_back_reference(
+        with_references(m), "orbit"
+    ),
 }
 #: Plans that, when they succeed, leave the machine where they brought it.
-MOVERS = {"correct_orbit", "set_values", "step"}
+MOVERS = {"correct_orbit", "restore_machine", "set_values", "step"}
 
 
 class Stopped(Exception):

@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
 from bluesky.utils import FailedStatus
-from toy import N_BPM, N_COR, ORIGIN, toy_matrix, toy_profile
+from toy import N_BPM, N_COR, powered_profile, toy_matrix
 
 from acctwin import plans
-from acctwin.calibration.curves import Linear
 from acctwin.errors import LimitError, PlanError
-from acctwin.profiles.profile import Feed, SupplyRow
-
-#: C0-H and C0-V are made by two coils, C1-H has a supply of its own, C2-H and C3-H
-#: are in series and not quite alike, the other vertical ones have no supply.
-FEEDS = {
-    "T/C0-H": (Feed("PS0a", 1e-4), Feed("PS0b", 1e-4)),
-    "T/C0-V": (Feed("PS0a", 1e-4), Feed("PS0b", -1e-4)),
-    "T/C1-H": (Feed("PS1", 2e-4),),
-    "T/C2-H": (Feed("PS23", 1e-4),),
-    "T/C3-H": (Feed("PS23", 1.01e-4),),
-}
-
-
-def powered_profile():
-    plain = toy_profile()
-    magnets = tuple(
-        replace(row, feeds=FEEDS.get(row.name, ())) for row in plain.magnets
-    )
-    supplies = tuple(
-        SupplyRow(
-            name,
-            low=-10.0,
-            high=10.0,
-            tolerance=1e-6,
-            ramp=5.0,
-            curve=Linear(1.0, 0.0, -10.0, 10.0),
-            status=True,
-            origin=ORIGIN,
-        )
-        for name in ("PS0a", "PS0b", "PS1", "PS23")
-    )
-    return replace(plain, magnets=magnets, supplies=supplies, energy_ev=1e9)
 
 
 @pytest.fixture

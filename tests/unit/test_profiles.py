@@ -101,6 +101,20 @@ def test_the_values_of_a_good_profile(site: Site):
     assert profile.lattice.repeat == 1
 
 
+def test_waveforms_of_cycles_are_fractions_for_families_that_exist(site: Site):
+    cycle = "defaults:\n  cycle:\n    settle_s: 2\n    waveforms: {QF: [1, -0.5]}\n"
+    default = load_profile("ring", site(YAML + cycle)).defaults.cycle
+    assert default.waveforms == {"QF": (1.0, -0.5)}
+    assert (default.settle_s, default.waveform[:2]) == (2.0, (1.0, -1.0))
+    unknown = faults(site(YAML + cycle.replace("QF", "QG")))
+    assert unknown == [
+        "profiles/ring.yaml:21:17: no family is called 'QG'; did you mean 'QF'?"
+    ]
+    (beyond,) = faults(site(YAML + cycle.replace("-0.5", "-1.5")))
+    assert "profiles/ring.yaml:21:25: " in beyond
+    assert "greater than or equal to -1" in beyond
+
+
 def test_out_of_service_sets_the_status_of_one_device(site: Site):
     profile = load_profile("ring", site(YAML + "out_of_service: [C04/H, B2]\n"))
     out = [r.name for r in (*profile.magnets, *profile.bpms) if not r.status]

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acctwin.analysis.machine_state import FamilyState, MachineState
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.calibration.curves import Linear
+from acctwin.data.references import Promotion
+from acctwin.data.runs import Run
 from acctwin.defaults import Defaults
 from acctwin.devices.ring import Machine
-from acctwin.errors import BeamLost
+from acctwin.errors import BeamLost, UnknownName
 from acctwin.model.engine import Layout
 from acctwin.model.imperfections import Errors, draw
 from acctwin.profiles.profile import (
     BpmRow,
     BpmSpread,
     ElementRef,
+    Feed,
     Imperfections,
     LatticeSource,
     MagnetRow,
     Origin,
     Profile,
     RfRow,
+    SupplyRow,
 )
 
 N_BPM, N_COR = 8, 4
@@ -71,6 +77,39 @@ def toy_profile(**changes: Any) -> Profile:
         "hash": "0" * 64,
     }
     return Profile(**(values | changes))
+
+
+#: C0-H and C0-V are made by two coils, C1-H has a supply of its own, C2-H and C3-H
+#: are in series and not quite alike, the other vertical ones have no supply.
+FEEDS = {
+    "T/C0-H": (Feed("PS0a", 1e-4), Feed("PS0b", 1e-4)),
+    "T/C0-V": (Feed("PS0a", 1e-4), Feed("PS0b", -1e-4)),
+    "T/C1-H": (Feed("PS1", 2e-4),),
+    "T/C2-H": (Feed("PS23", 1e-4),),
+    "T/C3-H": (Feed("PS23", 1.01e-4),),
+}
+
+
+def powered_profile() -> Profile:
+    """Return the toy's profile with supplies behind some correctors."""
+    plain = toy_profile()
+    magnets = tuple(
+        replace(row, feeds=FEEDS.get(row.name, ())) for row in plain.magnets
+    )
+    supplies = tuple(
+        SupplyRow(
+            name,
+            low=-10.0,
+            high=10.0,
+            tolerance=1e-6,
+            ramp=5.0,
+            curve=Linear(1.0, 0.0, -10.0, 10.0),
+            status=True,
+            origin=ORIGIN,
+        )
+        for name in ("PS0a", "PS0b", "PS1", "PS23")
+    )
+    return replace(plain, magnets=magnets, supplies=supplies, energy_ev=1e9)
 
 
 @dataclass
@@ -167,3 +206,67 @@ def engine_design(engine: ToyEngine) -> Any:
     from acctwin.model.design import Design
 
     return Design(ToyEngine(np.zeros_like(engine.error), engine.matrix))
+
+
+def toy_state(machine: Machine, size: float = 1e-5) -> MachineState:
+    """Return a state with every corrector at ``size``, and the RF 10 Hz up."""
+    families = [
+        FamilyState(
+            family.name,
+            family.names,
+            np.full(len(family), size),
+            np.full(len(family), size),
+            "rad",
+        )
+        for family in (machine.hcm, machine.vcm)
+    ]
+    rf = np.array([RF_HZ + 10.0])
+    return MachineState(
+        "toy", (*families, FamilyState("rf", ("rf",), rf, rf, "Hz")), 0.0, uid="saved"
+    )
+
+
+class ToyRuns:
+    """A source of a few runs."""
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = {run.uid: run for run in runs}
+
+    def run(self, key: str | int) -> Run:
+        """Return a run by its uid."""
+        if key not in self.runs:
+            raise UnknownName("run", str(key), self.runs)
+        return self.runs[str(key)]
+
+
+@dataclass
+class ToyReferences:
+    """References that are simply told what they are."""
+
+    changes: list[Promotion] = field(default_factory=list)
+    operational_mode: str = "test"
+
+    def history(self, kind: str) -> list[Promotion]:
+        """Return the changes of a kind."""
+        return [change for change in self.changes if change.kind == kind]
+
+    def current(self, kind: str) -> str | None:
+        """Return the newest one's run."""
+        history = self.history(kind)
+        return history[-1].uid or None if history else None
+
+    def add(self, kind: str, uid: str, action: Any = "promote") -> None:
+        """Add a change."""
+        self.changes.append(Promotion(uid, kind, action, 0.0, "me", "", "promotion"))
+
+
+def toy_run(plan_name: str, uid: str = "run", **changes: Any) -> Run:
+    """Return a run of the toy machine without events."""
+    start = {
+        "uid": uid,
+        "plan_name": plan_name,
+        "profile": "toy",
+        "operational_mode": "test",
+        "time": 0.0,
+    }
+    return Run(uid, start | changes, {"exit_status": "success"}, {})

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from acctwin.errors import Fault
     from acctwin.profiles.mml import MmlSetup, Report, Ring
-    from acctwin.profiles.profile import LatticeSource
+    from acctwin.profiles.profile import LatticeSource, Profile
 
 
 def import_mml(
@@ -100,16 +100,34 @@ def is_file(source: LatticeSource) -> bool:
     return not is_named(source.source)
 
 
-def faults_of(profile: Path) -> list[Fault]:
-    """Return what ``acctwin check`` says of a profile."""
+def faults_of(path: Path) -> list[Fault]:
+    """Return what ``acctwin check`` says of a profile, and whether it can be opened."""
     from acctwin.cli.check import one_a_line
     from acctwin.model.lattice import match
     from acctwin.profiles import read_profile
 
-    checked, faults = read_profile(profile)
-    if checked is not None:
-        faults = [*faults, *one_a_line(match(checked))]
+    profile, faults = read_profile(path)
+    if profile is not None:
+        faults = [*faults, *one_a_line(match(profile))]
+    if profile is not None and not faults:
+        faults = _unreachable(profile)
     return faults
+
+
+def _unreachable(profile: Profile) -> list[Fault]:
+    """Return a fault if no currents give the strengths that the lattice has."""
+    from acctwin.backends.sim.powering import Powering
+    from acctwin.errors import Fault, LimitError
+    from acctwin.model.compiled import CompiledRing
+    from acctwin.model.spec import spec_of
+    from acctwin.profiles.supplies import supply_map
+
+    try:
+        Powering(CompiledRing(spec_of(profile)).layout, supply_map(profile))
+    except LimitError as error:
+        message = f"Range or HW2PhysicsParams do not go with the lattice: {error}"
+        return [Fault(str(profile.path), 1, 1, message)]
+    return []
 
 
 def _print(report: Report, faults: list[Fault]) -> None:

@@ -21,7 +21,7 @@ from acctwin.errors import DataError
 log = logging.getLogger(__name__)
 
 #: How long a session that has promoted nothing waits for the Tiled server [s].
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 
 Action: TypeAlias = Literal["promote", "roll_back"]
 

@@ -164,7 +164,9 @@ class Uploader:
 
     def _step_run(self, path: Path) -> None:
         uid = path.stem
-        upload = self._uploads.setdefault(uid, RunUpload(path, self._catalog, self._arrays))
+        upload = self._uploads.setdefault(
+            uid, RunUpload(path, self._catalog, self._arrays)
+        )
         try:
             if upload.step(path) and path.suffix == DONE:
                 self._keep(path)

@@ -15,6 +15,7 @@ from acctwin.devices.current import Dcct
 from acctwin.devices.family import Family
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.devices.rf import Rf
+from acctwin.devices.setpoint import Settable
 from acctwin.devices.status import StatusBoard
 from acctwin.devices.supply import SupplyFamily
 from acctwin.devices.tune import TuneMonitor
@@ -167,7 +168,7 @@ class Machine(Device):
         """Use these devices again."""
         self.status.mark(names, good=True)
 
-    def setpoints(self) -> tuple[Device, ...]:
+    def setpoints(self) -> tuple[Settable, ...]:
         """Return what must be recorded to know the machine's state.
 
         The standard magnet families and the RF, each device once.
@@ -175,7 +176,7 @@ class Machine(Device):
         names = (*MAGNET_FAMILIES, "rf")
         return tuple(getattr(self, name) for name in names if self.has(name))
 
-    def baseline(self) -> tuple[Device, ...]:
+    def baseline(self) -> tuple[Settable, ...]:
         """Return what every run records at its start and end: setpoints, currents."""
         supplies = (self.supplies,) if self.has("supplies") else ()
         return (*self.setpoints(), *supplies)

@@ -5,16 +5,26 @@ puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
 from acctwin.plans.correction import correct_orbit
+from acctwin.plans.cycle import cycle
+from acctwin.plans.machine_state import compare_machine, save_machine
 from acctwin.plans.orbit import measure_orbit, monitor_orbit
+from acctwin.plans.reference import promote_reference, roll_back_reference
 from acctwin.plans.response import measure_orbit_response, measure_response
+from acctwin.plans.restore import restore_machine
 from acctwin.plans.step import set_values, step
 
 __all__ = [
+    "compare_machine",
     "correct_orbit",
+    "cycle",
     "measure_orbit",
     "measure_orbit_response",
     "measure_response",
     "monitor_orbit",
+    "promote_reference",
+    "restore_machine",
+    "roll_back_reference",
+    "save_machine",
     "set_values",
     "step",
 ]

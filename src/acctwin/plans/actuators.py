@@ -10,9 +10,11 @@ from bluesky.utils import MsgGenerator
 
 from acctwin.devices.magnet import Magnet, MagnetFamily
 from acctwin.devices.rf import Rf
+from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
 from acctwin.devices.supply import Supply, SupplyFamily
 from acctwin.errors import PlanError
+from acctwin.names import FloatArray
 from acctwin.plans.stubs import setpoints
 
 Actuators: TypeAlias = MagnetFamily | SupplyFamily | Selection | Magnet | Supply | Rf
@@ -89,6 +91,31 @@ def starts(devices: Sequence[Any], knobs: Sequence[Knob]) -> MsgGenerator[list[f
     for device, place in zip(devices, places, strict=True):
         by_name.update(zip(device.bounds.names, np.atleast_1d(place), strict=True))
     return [float(by_name[knob.info.name]) for knob in knobs]
+
+
+def with_values(
+    before: Any, places: Sequence[int], values: FloatArray
+) -> float | FloatArray:
+    """Return a device's setpoint with some of its values replaced.
+
+    Args:
+        before: A number, or one for each member of a family, (n,).
+        places: Which members, (k,).
+        values: Their new values, (k,).
+    """
+    wanted = np.array(before, dtype=np.float64, ndmin=1)
+    wanted[list(places)] = values
+    return wanted if np.ndim(before) else float(wanted[0])
+
+
+def magnets_of_supplies(machine: Machine) -> dict[str, set[str]]:
+    """Return the names of the magnets that each supply feeds."""
+    found: dict[str, set[str]] = {}
+    for device in machine.elements.values():
+        if isinstance(device, Magnet):
+            for supply in device.supplies:
+                found.setdefault(supply.info.name, set()).add(device.info.name)
+    return found
 
 
 def _supplies_of(actuator: Actuators) -> Sequence[Actuators]:

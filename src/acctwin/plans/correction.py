@@ -15,7 +15,13 @@ from acctwin.analysis.response import ResponseResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import LimitError
 from acctwin.names import BPMS, FloatArray
-from acctwin.plans.correction_task import Options, Task, prepare
+from acctwin.plans.correction_task import (
+    Options,
+    Task,
+    goal_or_reference,
+    prepare,
+    response_or_reference,
+)
 from acctwin.plans.guards import check_moves, require, restoring_on_failure
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.orbit import orbit_from_events
@@ -30,7 +36,7 @@ def correct_orbit(
     machine: Machine,
     response: ResponseResult | str | None = None,
     *,
-    goal: OrbitResult | None = None,
+    goal: OrbitResult | str | None = None,
     singular_values: int | None = None,
     cutoff: float | None = None,
     tikhonov: float = 0.0,
@@ -50,9 +56,11 @@ def correct_orbit(
 
     Args:
         machine: The machine.
-        response: A measured response, or the uid of its run; default: the design
-            model's, and that is said.
-        goal: Orbit to reach; default: zero.
+        response: A measured response, or the uid of its run, or ``"model"``; default:
+            the reference (kind ``"orbit_response"``), and where there is none the
+            design model's, and that is said.
+        goal: Orbit to reach: a measured one, or the uid of its run, or ``"zero"``;
+            default: the reference (kind ``"orbit"``), and where there is none zero.
         singular_values: How many are kept; default: the profile's.
         cutoff: Drop singular values below this fraction of the largest; default:
             the profile's. ``singular_values`` comes first.
@@ -73,6 +81,8 @@ def correct_orbit(
         PlanError: No good BPM or corrector is in the response.
     """
     require(machine, [BPMS], "there is no orbit to correct")
+    response = yield from response_or_reference(machine, response)
+    target = yield from goal_or_reference(machine, goal)
     default = machine.defaults.correction
     by_cutoff = singular_values is None and cutoff is not None
     options = Options(
@@ -85,10 +95,10 @@ def correct_orbit(
         _either(readings, machine.defaults.orbit.readings),
     )
 
+    weights = bpm_weights or {}, corrector_weights or {}
+
     def body(uid: str) -> MsgGenerator[CorrectionResult]:
-        task = yield from prepare(
-            machine, response, goal, options, bpm_weights or {}, corrector_weights or {}
-        )
+        task = yield from prepare(machine, response, target, options, *weights)
 
         def correcting() -> MsgGenerator[CorrectionResult]:
             result = yield from _correct(task, uid, preview)
@@ -102,12 +112,12 @@ def correct_orbit(
         "plan_args": {
             **asdict(options),
             "response": _name_of(response),
-            "goal": goal.uid if goal else None,
+            "goal": target.uid if target else "zero",
             "bpm_weights": _pairs(bpm_weights),
             "corrector_weights": _pairs(corrector_weights),
             "preview": preview,
         },
-        "derived_from": _sources(response, goal),
+        "derived_from": _sources(response, target),
     }
     return (yield from in_run(body, metadata))
 

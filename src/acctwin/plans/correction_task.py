@@ -16,11 +16,21 @@ from acctwin.analysis.response import ResponseResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError, UnknownName
 from acctwin.names import HCM, PLANES, VCM, FloatArray, IntArray
+from acctwin.plans import orbit as orbit_plan
 from acctwin.plans import response as response_plan
 from acctwin.plans.guards import require
+from acctwin.plans.reference import (
+    ORBIT,
+    ORBIT_RESPONSE,
+    current_reference,
+    refuse_other_machine,
+)
 from acctwin.plans.stubs import ask
 
 log = logging.getLogger(__name__)
+
+#: What is said to use no reference: the design model, and no orbit.
+MODEL, ZERO = "model", "zero"
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,35 @@ class Task:
         return replace(before, x=x, y=y)
 
 
+def response_or_reference(
+    machine: Machine, response: ResponseResult | str | None
+) -> MsgGenerator[ResponseResult | str | None]:
+    """Return what was given, else the uid of the reference; None: the design model."""
+    if response is None:
+        response = yield from current_reference(machine, ORBIT_RESPONSE)
+    return None if response == MODEL else response
+
+
+def goal_or_reference(
+    machine: Machine, goal: OrbitResult | str | None
+) -> MsgGenerator[OrbitResult | None]:
+    """Return what was given, else the reference orbit; None: zero.
+
+    Raises:
+        PlanError: The orbit is of another machine.
+    """
+    if goal is None:
+        goal = yield from current_reference(machine, ORBIT)
+    if goal is None or goal == ZERO:
+        return None
+    if isinstance(goal, OrbitResult):
+        return goal
+    uid = goal
+    run = yield from ask(lambda: machine.runs.run(uid))
+    refuse_other_machine(machine, run)
+    return orbit_plan.analyse(run)
+
+
 def prepare(
     machine: Machine,
     response: ResponseResult | str | None,
@@ -170,7 +209,8 @@ def _resolve(
         run = yield from ask(lambda: machine.runs.run(response))
         return response_plan.analyse(run)
     log.warning(
-        "correct_orbit: no measured response was given; using the design model's"
+        "correct_orbit: no measured response was given, and there is no reference in "
+        "use; using the design model's"
     )
     families = [getattr(machine, name) for name in (HCM, VCM) if machine.has(name)]
     actuators = tuple(name for family in families for name in family.names)

@@ -58,8 +58,12 @@ class Note:
 
 def write_result(note: Note) -> MsgGenerator[None]:
     """Store a result as the only event of the stream ``result``."""
-    yield Msg("create", None, name="result")
-    yield Msg("read", note)
+    try:
+        yield Msg("create", None, name="result")
+        yield Msg("read", note)
+    except Exception:
+        yield Msg("drop")
+        raise
     yield Msg("save")
 
 

@@ -65,6 +65,7 @@ def promote_reference(
         raise PlanError(f"the kind of a reference is a word, not {kind!r}")
     run: Run = yield from ask(lambda: machine.runs.run(uid))
     refuse_other_machine(machine, run)
+    refuse_unfinished(run)
     _refuse_other_mode(machine, run)
     _refuse_useless(kind, run)
     return (yield from _say(machine, kind, run.uid, "promote", reason))
@@ -102,10 +103,10 @@ def current_reference(machine: Machine, kind: str) -> MsgGenerator[str | None]:
 
 
 def refuse_other_machine(machine: Machine, run: Run) -> None:
-    """Refuse a run that says nothing about this machine, or did not succeed.
+    """Refuse a run that says nothing about this machine.
 
     Raises:
-        PlanError: It is of another machine, still open, or failed.
+        PlanError: It is of another machine.
     """
     profile = run.start.get("profile")
     if profile != machine.title:
@@ -113,6 +114,14 @@ def refuse_other_machine(machine: Machine, run: Run) -> None:
             f"run {run.uid} is of the machine {profile!r}, and this is "
             f"{machine.title!r}: it cannot be used here"
         )
+
+
+def refuse_unfinished(run: Run) -> None:
+    """Refuse a run that did not come to its end.
+
+    Raises:
+        PlanError: It is still open, or did not succeed.
+    """
     if run.stop is None:
         raise PlanError(f"run {run.uid} is still open: wait until it has stopped")
     if run.stop["exit_status"] != "success":
@@ -124,8 +133,8 @@ def _refuse_other_mode(machine: Machine, run: Run) -> None:
     here, there = machine.references.operational_mode, run.start["operational_mode"]
     if here != there:
         raise PlanError(
-            f"run {run.uid} was made in the operational mode {there!r}, and the profile "
-            f"is for {here!r}: it cannot be a reference here"
+            f"run {run.uid} was made in the operational mode {there!r}, and this is "
+            f"{here!r}: it cannot be a reference here"
         )
 
 

@@ -71,8 +71,8 @@ def take(devices: Sequence[Any], stream: str = "primary") -> MsgGenerator[Readin
     if waits:
         yield from wait_for(group)
     values: dict[str, Any] = {}
-    yield Msg("create", None, name=stream)
     try:
+        yield Msg("create", None, name=stream)
         for device in devices:
             reading = yield Msg("read", device)
             values.update({key: item["value"] for key, item in reading.items()})

@@ -96,13 +96,20 @@ def is_named(source: str) -> bool:
 
 
 def unknown_families(document: Document, known: Collection[str]) -> list[Fault]:
-    """Return a fault for each family of the imperfections that no table has."""
+    """Return a fault for each family of imperfections or cycles that no table has."""
     ways = [
         way
         for way in document.values
         if way[:2] == ("imperfections", "magnets") and way[3:4] == ("families",)
     ]
-    return _unknown(document, [w for w in ways if len(w) == 5], "family", known)
+    faults = _unknown(document, [w for w in ways if len(w) == 5], "family", known)
+    section = ("defaults", "cycle", "waveforms")
+    for way in document.keys:
+        if way[:3] == section and len(way) == 4 and way[3] not in known:
+            name = str(way[3])
+            message = f"no family is called {name!r}{did_you_mean(name, known)}"
+            faults.append(document.fault(way, message, at_key=True))
+    return faults
 
 
 def unknown_devices(document: Document, known: Collection[str]) -> list[Fault]:

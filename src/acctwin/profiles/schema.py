@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from acctwin.defaults import (
     CorrectionDefaults,
+    CycleDefaults,
     OrbitDefaults,
     ResponseDefaults,
     WaitDefaults,
@@ -30,6 +31,8 @@ def _no_bool(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Spread = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(ge=-1, le=1)]
+Waveform = Annotated[tuple[Fraction, ...], Field(min_length=1)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 
 
@@ -198,6 +201,22 @@ class CorrectionSection(Section):
     )
 
 
+class CycleSection(Section):
+    """Defaults of hysteresis cycles."""
+
+    waveform: Waveform = Field(
+        default=CycleDefaults.waveform,
+        description="fractions of the way to the limits: 1 upper, -1 lower, 0 stays",
+    )
+    waveforms: dict[str, Waveform] = Field(
+        default_factory=dict[str, Waveform],
+        description="waveforms of single families, by name",
+    )
+    settle_s: Spread = Field(
+        default=CycleDefaults.settle_s, description="wait at each point [s]"
+    )
+
+
 class WaitSection(Section):
     """When a move is given up."""
 
@@ -222,6 +241,9 @@ class DefaultsSection(Section):
     )
     correction: CorrectionSection = Field(
         default_factory=CorrectionSection, description="correct_orbit"
+    )
+    cycle: CycleSection = Field(
+        default_factory=CycleSection, description="cycle of the magnets"
     )
     waits: WaitSection = Field(
         default_factory=WaitSection, description="waiting for readbacks"

@@ -6,6 +6,7 @@ import math
 
 from acctwin.defaults import (
     CorrectionDefaults,
+    CycleDefaults,
     Defaults,
     OrbitDefaults,
     ResponseDefaults,
@@ -70,6 +71,7 @@ def to_defaults(section: DefaultsSection) -> Defaults:
         orbit=OrbitDefaults(**section.orbit.model_dump()),
         response=ResponseDefaults(**section.response.model_dump()),
         correction=CorrectionDefaults(**section.correction.model_dump()),
+        cycle=CycleDefaults(**section.cycle.model_dump()),
         waits=WaitDefaults(**section.waits.model_dump()),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,16 @@ def make_run_engine(
     engine.preprocessors.append(SupplementalData(baseline=list(machine.baseline())))
     engine.preprocessors.append(say_why)
     engine.preprocessors.append(quiet_arrays)
+    engine.log.logger.addFilter(_is_news)
     engine.subscribe(store.journal)
     if progress:
         engine.subscribe(ProgressBar())
     return engine
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a record says more than the exception that the user gets anyway."""
+    return record.msg != "Run aborted"
 
 
 def quiet_arrays(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:

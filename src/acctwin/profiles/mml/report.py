@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 #: value was chosen; ``check``: taken over, but two parts of the set-up disagree.
 Outcome: TypeAlias = Literal["left out", "assumed", "check"]
 
+_MOST_NAMED = 12
+
 
 @dataclass(frozen=True)
 class Note:
@@ -77,7 +79,8 @@ class Notes:
 
 
 def _where(places: list[str], part: str) -> str:
-    names = ", ".join(places)
+    more = len(places) - _MOST_NAMED
+    names = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     if not part:
         return names
     return f"{names}.{part}" if len(places) == 1 else f"{part} of {names}"

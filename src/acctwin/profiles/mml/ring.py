@@ -64,7 +64,9 @@ class Ring:
         members: list[LatticeElement] = []
         for index in indices:
             if not 1 <= index <= len(self.elements):
-                return f"ATIndex {index} is outside the lattice, 1 to {len(self.elements)}"
+                return (
+                    f"ATIndex {index} is outside the lattice, 1 to {len(self.elements)}"
+                )
             element = self.elements[index - 1]
             if element is None:
                 return f"ATIndex {index} is the lattice's RingParam, not an element"
