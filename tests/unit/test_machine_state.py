@@ -135,6 +135,8 @@ def test_golden_is_the_reference_or_the_design(run, toy, caplog):
     result = run(plans.compare_machine(toy.machine))
     assert [item.device for item in result.differences] == ["T/C3-V"]
     assert "no golden state; comparing with the design model" in caplog.text
+    with pytest.raises(UnknownName, match="no knob of the model"):
+        toy.machine.design.setpoints(["nonsense"])
     golden = run(plans.save_machine(toy.machine))
     toy.machine.runs, toy.machine.references = ToyRuns(stored(run)), ToyReferences()
     toy.machine.references.add("machine", golden.uid)

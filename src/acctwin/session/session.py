@@ -30,6 +30,7 @@ from acctwin.plans.step import set_values, step
 from acctwin.plans.targets import Target
 from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
+from acctwin.session import twin
 from acctwin.session.metadata import session_metadata
 from acctwin.session.run_engine import make_run_engine
 from acctwin.session.verbs import Source, What, read_values
@@ -174,6 +175,27 @@ class Session:
     ) -> Any:
         """Change a setpoint by an increment; see :func:`plans.step`."""
         return self.run(step(self.machine, name, delta, units=units))
+
+    def machine_to_model(self, *, correctors: bool = False) -> tuple[str, ...]:
+        """Give the design model the strengths that the machine is set to.
+
+        Args:
+            correctors: Whether to take over correctors and skew quadrupoles too.
+
+        Raises:
+            DeviceError: A device is not where it is set to.
+        """
+        return twin.machine_to_model(self, correctors=correctors)
+
+    def model_to_machine(
+        self, families: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """Set the machine to the strengths of the design model.
+
+        Args:
+            families: Names of families, or ``"rf"``; default: all magnets, and the RF.
+        """
+        return twin.model_to_machine(self, families)
 
     def switch_to_hardware(self) -> None:
         """Use the machine's control system from now on.
