@@ -104,7 +104,7 @@ def _measure(session: Session, stages: Stages) -> Outcome:
     ):
         response = session.run(plans.measure_orbit_response(machine, correctors=knobs))
     with stages.stage("correct the orbit", "Correcting the orbit"):
-        correction = session.run(plans.correct_orbit(machine, response))
+        correction = session.run(plans.correct_orbit(machine, response, goal="zero"))
     with stages.stage("measure it again", "Measuring the orbit again"):
         after = session.run(plans.measure_orbit(machine))
     return Outcome(before, after, response, correction)
