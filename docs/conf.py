@@ -26,7 +26,7 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_type_aliases = {
-    name: name for name in ("AnyArray", "BoolArray", "FloatArray", "IntArray", "Mode")
+    name: name for name in ("BoolArray", "FloatArray", "IntArray", "Mode")
 }
 autodoc_preserve_defaults = True
 autoclass_content = "class"

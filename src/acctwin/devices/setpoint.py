@@ -48,6 +48,11 @@ class Settable(StandardReadable):
         raise NotImplementedError
 
     @property
+    def setpoint(self) -> SignalRW[Any]:
+        """The signal that is put, whatever it is called on this device."""
+        return self._signals()[0]
+
+    @property
     def keys(self) -> tuple[str, str]:
         """Data keys of the setpoint and of the readback in events."""
         setpoint, readback = self._signals()

@@ -12,8 +12,6 @@ from bluesky.utils import Msg, MsgGenerator, plan
 from numpy.typing import ArrayLike
 
 from acctwin.devices.family import SettableFamily
-from acctwin.devices.magnet import Magnet, MagnetFamily
-from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Machine
 from acctwin.devices.setpoint import SingleSettable, bounds_of
 from acctwin.errors import PlanError
@@ -171,14 +169,8 @@ def _send(settings: Sequence[tuple[Any, Any]]) -> MsgGenerator[None]:
     """Set devices and wait until their setpoints are taken."""
     group = uuid.uuid4().hex
     for device, value in settings:
-        yield Msg("set", _setpoint(device), value, group=group)
+        yield Msg("set", device.setpoint, value, group=group)
     yield from wait_for(group)
-
-
-def _setpoint(device: Any) -> Any:
-    if isinstance(device, Magnet | MagnetFamily):
-        return device.strength
-    return device.frequency if isinstance(device, Rf) else device.current
 
 
 def _is_all_of(box: Any, knobs: Sequence[Knob]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +22,6 @@ from acctwin.profiles.rows import (
 )
 from acctwin.profiles.supply_rows import SUPPLY_COLUMNS, SupplyLine, read_supply
 from acctwin.profiles.tables import Row, read_table
-
-ReadLine = Callable[[Row, Sequence[int] | None, list[Fault]], Line]
 
 SUPPLIES, CURVES = "supplies.csv", "curves.csv"
 

@@ -37,7 +37,6 @@ def machine_to_model(session: Session, *, correctors: bool = False) -> tuple[str
     """
     machine, model = session.machine, session.model
     state = session.run(plans.save_machine(machine, "for the design model"))
-    known = set(model.layout.knobs)
     names: list[str] = []
     values: list[float] = []
     for device in machine.setpoints():
@@ -48,7 +47,7 @@ def machine_to_model(session: Session, *, correctors: bool = False) -> tuple[str
                 f"it was: {device.bounds.missing(family.setpoints, family.readbacks)}"
             )
         if correctors or device.name not in _CORRECTORS:
-            names += [name for name in family.devices if name in known]
+            names += family.devices
             values += family.setpoints.tolist()
     model.set(names, np.array(values))
     return tuple(names)
