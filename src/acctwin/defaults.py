@@ -74,16 +74,21 @@ class CycleDefaults:
 
 @dataclass(frozen=True)
 class WaitDefaults:
-    """When a move is given up.
+    """When a move is over, and when it is given up.
 
     Attributes:
-        timeout_s: How long a readback may take to arrive [s].
+        timeout_s: How long a move may take [s].
         late: What happens then: ``"error"`` ends the plan, ``"warn"`` says so and
             goes on.
+        done: ``"readback"``: when the readback is within tolerance of the setpoint;
+            ``"flag"``: when the device itself no longer says that it is moving.
+        flag_delay_s: How long a device may take to raise its flag after a put [s].
     """
 
     timeout_s: float = 10.0
     late: Literal["error", "warn"] = "error"
+    done: Literal["readback", "flag"] = "readback"
+    flag_delay_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -113,13 +113,16 @@ def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @pytest.mark.parametrize("path", FACES, ids=name_of)
 def test_a_face_tells_and_does_nothing(path):
-    """A face is a docstring, re-exports and ``__all__`` with at most 25 names."""
+    """A face is a docstring, re-exports and ``__all__`` with at most 25 names.
+
+    The plans are a list that operators look things up in: they may be more.
+    """
     tree = tree_of(path)
     assert ast.get_docstring(tree), f"{path} does not say what the package is"
     body = tree.body[1:]
     faces = [node for node in body if isinstance(node, ast.Assign)]
     names = [n for node in faces if is_all(node) for n in ast.literal_eval(node.value)]
-    assert len(names) <= FACE_NAMES
+    assert len(names) <= FACE_NAMES or path.parent.name == "plans"
     assert names == sorted(names), f"{path}: __all__ is not in order"
     if path.parent == SRC:
         return  # finds open_session when it is asked for; its docstring says why

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from bluesky import RunEngine
 from bluesky.run_engine import call_in_bluesky_event_loop
-from toy import ToyReferences, ToyRuns, toy_machine, toy_run, toy_state
+from toy import ToyReferences, ToyRuns, toy_run, toy_state
+from toy_ring import ring_machine
 
 from acctwin import plans
 from acctwin.errors import RestoreError
@@ -105,7 +106,7 @@ def test_every_plan_has_a_case():
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_plan_that_is_stopped_anywhere_restores(engine, name):
-    machine, sim = toy_machine()
+    machine, sim = ring_machine()
     call_in_bluesky_event_loop(machine.connect())
     commands: list[str] = []
     engine(counted(CASES[name](machine), commands))

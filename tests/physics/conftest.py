@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ import machine_data
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from accelerator import accelerator
+
 from acctwin.model.at_engine import AtEngine
 from acctwin.model.engine import EngineSpec, Knob, Misalignment, Monitor
 from acctwin.profiles.profile import ElementRef, LatticeSource
+
+__all__ = ["accelerator"]  # a fixture of all tests here
 
 #: Lattice families of monitors, H and V correctors, and quadrupoles, and how many.
 HMBA_CORRECTORS = "SD1A SF2A SD1B SD1D SF2E SD1E SH1A SH2B SH3E"

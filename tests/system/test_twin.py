@@ -7,7 +7,7 @@ import pytest
 
 import acctwin
 from acctwin import plans
-from acctwin.errors import DeviceError, LimitError
+from acctwin.errors import DeviceError, LimitError, PlanError
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +71,24 @@ def test_a_machine_that_is_not_where_it_is_set_to_is_not_taken_over(session):
     finally:
         session.simulation.repair("C03/PS-QF")
     assert np.array_equal(session.model.values(), before)
+
+
+def test_the_golden_state_goes_to_the_model_and_to_the_machine(session):
+    with pytest.raises(PlanError, match="has no golden state"):
+        session.machine_to_model("golden")
+    saved = session.run(plans.save_machine(session.machine, "good optics"))
+    session.run(plans.promote_reference(session.machine, "machine", saved.uid))
+    golden = session.get("QF")
+    session.step("QF", 0.01)
+    session.machine_to_model()
+    assert not np.allclose(model_strengths(session, "QF"), golden)
+    session.machine_to_model("golden")
+    assert np.array_equal(model_strengths(session, "QF"), golden)
+    session.run(plans.restore_machine(session.machine, "golden"))
+    assert np.allclose(session.get("QF"), golden, rtol=1e-12)
+
+
+def model_strengths(session, family):
+    layout = session.model.layout
+    index = [layout.knobs.index(name) for name in session.machine[family].names]
+    return session.model.values()[index]

@@ -345,7 +345,8 @@ def test_a_supply_that_trips_while_another_moves_is_noticed(run, toy):
 
 
 def test_a_late_readback_is_only_a_warning_if_the_profile_says_so(run, toy, caplog):
-    toy.machine["T/C2-H"].waits = WaitDefaults(0.05, "warn")
+    late = WaitDefaults(timeout_s=0.05, late="warn")
+    toy.machine["T/C2-H"].wait_as(late)
     toy.sim.supplies.stick("T/C2-H")
     run(bps.abs_set(toy.machine["T/C2-H"], 1e-4, wait=True))
     assert "T/C2-H: wanted 0.0001 rad, reads 0" in caplog.text

@@ -8,8 +8,8 @@ import pytest
 
 from acctwin.errors import ConfigError, UnknownName
 from acctwin.profiles import find_site, load_profile, profile_names, profile_path
-from acctwin.profiles.schema import (
-    BpmImperfections,
+from acctwin.profiles.schema import BpmImperfections
+from acctwin.profiles.schema_defaults import (
     CorrectionSection,
     OrbitSection,
     ResponseSection,

@@ -8,6 +8,7 @@ from bluesky.utils import RunEngineInterrupted
 from toy import N_COR, RF_HZ, ToyRuns, powered_profile, toy_run, toy_state
 
 from acctwin import plans
+from acctwin.analysis.machine_state import FamilyState, MachineState
 from acctwin.data.runs import Run
 from acctwin.defaults import WaitDefaults
 from acctwin.errors import LimitError, PlanError, RestoreError, UnknownName
@@ -214,3 +215,18 @@ def test_what_makes_no_sense_is_refused(run, toy):
     with pytest.raises(PlanError, match="did not succeed"):
         run(plans.restore_machine(toy.machine, failed.uid))
     assert not run.documents
+
+
+def test_a_state_of_strengths_alone_sets_strengths(run, make_toy):
+    toy = make_toy(profile=powered_profile())
+    strengths = FamilyState(
+        "hcm",
+        toy.machine.hcm.names,
+        *[np.array([2e-5, 4e-5, 1e-5, 1.01e-5])] * 2,
+        "rad",
+    )
+    model = MachineState("toy", (strengths,), np.nan, "a model")
+    result = run(plans.restore_machine(toy.machine, model, ["hcm"]))
+    assert result.devices == toy.machine.hcm.names
+    assert np.allclose(knobs(toy)[:N_COR], strengths.setpoints, rtol=1e-12)
+    assert not knobs(toy)[N_COR:].any(), "the other function of the coils stays"

@@ -13,6 +13,8 @@ from toy import N_BPM, toy_matrix, toy_profile
 
 from acctwin import plans
 from acctwin.backends.sim.beam import SimBeam
+from acctwin.defaults import Defaults, WaitDefaults
+from acctwin.errors import DeviceError
 from acctwin.profiles.profile import Simulation
 
 
@@ -92,3 +94,48 @@ def test_the_beam_current_falls_to_nothing_and_comes_back(run, make_toy):
     assert run(bps.rd(toy.machine.dcct.current)) == 0.0
     toy.engine.aperture = np.inf
     assert run(bps.rd(toy.machine.dcct.current)) == pytest.approx(0.2)
+
+
+def by_flag(**waits):
+    """Return a profile whose supplies ramp, and say themselves whether they do."""
+    return replace(
+        powered_profile(),
+        simulation=Simulation(True, lag_s=0.01),
+        defaults=Defaults(waits=WaitDefaults(done="flag", **waits)),
+    )
+
+
+def test_a_move_is_over_when_the_device_says_so(run, make_toy):
+    toy = make_toy(profile=by_flag(flag_delay_s=0.01))
+    toy.machine["PS1"].bounds.tolerance[:] = 0.0  # the readback decides nothing
+    begun = time.monotonic()
+    run(bps.mv(toy.machine["PS1"], 1.0, toy.machine["T/C0-V"], 1e-4))
+    assert time.monotonic() - begun > 0.2, "1 A at 5 A/s"
+    assert toy.sim.supplies.delivered()[2] == pytest.approx(1.0, abs=1e-6)
+    assert run(bps.rd(toy.machine["PS1"].moving)) == 0
+    assert not run(bps.rd(toy.machine.supplies.moving)).any()
+
+
+def test_a_device_that_moves_for_ever_is_an_error(run, make_toy):
+    toy = make_toy(profile=by_flag(timeout_s=0.1))
+    toy.sim.supplies.stick("PS1")
+    with pytest.raises(DeviceError, match="PS1/moving: not over within 0.1 s.*PS1"):
+        run(plans.set_values(toy.machine, "PS1", 1.0))
+
+
+def test_a_flag_that_decides_is_in_every_event_and_is_looked_at(run, make_toy):
+    toy = make_toy(profile=by_flag(timeout_s=0.5))
+    events = 0
+
+    def fail(name, doc):
+        nonlocal events
+        events += name == "event"
+        if events == 1:
+            toy.sim.supplies.trip("PS23")
+            toy.sim.put_supplies(np.array([3]), np.array([0.1]))
+
+    run.RE.subscribe(fail)
+    with pytest.raises(Exception, match="not where it is set to: still moving: PS23"):
+        pair = [toy.machine["PS1"], toy.machine["PS23"]]
+        run(plans.measure_orbit_response(toy.machine, correctors=pair))
+    assert "PS1_moving" in run.events()[0]["data"]

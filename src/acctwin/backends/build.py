@@ -81,7 +81,7 @@ class _Builder:
         )
         for device in machine.everything():
             if isinstance(device, Settable):
-                device.waits = self.profile.defaults.waits
+                device.wait_as(self.profile.defaults.waits)
         return machine
 
     def _magnet(self, index: int, row: MagnetRow) -> Magnet:

@@ -48,6 +48,7 @@ class Magnet(SingleSettable[MagnetInfo]):
 
     strength: A[SignalRW[float], Channel("strength"), Format.HINTED_UNCACHED_SIGNAL]
     readback: A[SignalR[float], Channel("readback"), Format.UNCACHED_SIGNAL]
+    moving: A[SignalR[int], Channel("moving")]
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class MagnetFamily(SettableFamily[Magnet]):
     readback: A[
         SignalR[Array1D[np.float64]], Channel("readback"), Format.UNCACHED_SIGNAL
     ]
+    moving: A[SignalR[Array1D[np.int64]], Channel("moving")]
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Rf(SingleSettable[SettableInfo]):
         SignalRW[float], Channel("frequency", "Hz"), Format.HINTED_UNCACHED_SIGNAL
     ]
     readback: A[SignalR[float], Channel("readback", "Hz"), Format.UNCACHED_SIGNAL]
+    moving: A[SignalR[int], Channel("moving")]
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ophyd_async.core import DEFAULT_TIMEOUT as CONNECT_TIMEOUT_S
 from ophyd_async.core import Device, DeviceMock
 
+from acctwin.analysis.optics import LocalOptics
 from acctwin.defaults import Defaults
 from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
@@ -30,6 +31,48 @@ class Design(Protocol):
         self, monitors: Sequence[str], actuators: Sequence[str]
     ) -> FloatArray:
         """Return d(x at the monitors, then y)/d(actuator), (2·n_mon, n_act)."""
+        ...
+
+    def place_response(
+        self, places: Sequence[str], actuators: Sequence[str]
+    ) -> FloatArray:
+        """Return d(x, px, y, py at the places)/d(actuator), (4, n_places, n_act).
+
+        A place is a monitor, or the entrance of a magnet.
+        """
+        ...
+
+    def optics(self, places: Sequence[str]) -> LocalOptics:
+        """Return the optics at monitors, or averaged along magnets, by name."""
+        ...
+
+    def tunes(self) -> FloatArray:
+        """Return qx, qy with integer part, and qs (0 without RF), (3,)."""
+        ...
+
+    def chromaticity(self) -> FloatArray:
+        """Return dQ/dδ in x and y, (2,)."""
+        ...
+
+    def slip_factor(self) -> float:
+        """Return η = αc − 1/γ²: δ = −(Δf/f)/η."""
+        ...
+
+    def tune_response(self, magnets: Sequence[str]) -> FloatArray:
+        """Return dQ/d(strength) of quadrupoles in x and y, (2, n)."""
+        ...
+
+    def chromaticity_response(self, magnets: Sequence[str]) -> FloatArray:
+        """Return d(dQ/dδ)/d(strength) of sextupoles in x and y, (2, n)."""
+        ...
+
+    def coupling_response(
+        self,
+        monitors: Sequence[str],
+        actuators: Sequence[str],
+        skews: Sequence[str],
+    ) -> FloatArray:
+        """Return d(orbit response)/d(skew strength), (2·n_mon, n_act, n_skew)."""
         ...
 
     def setpoints(self, knobs: Sequence[str]) -> FloatArray:

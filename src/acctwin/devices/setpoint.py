@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from ophyd_async.core import (
     StandardReadable,
     wait_for_value,
 )
+from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.defaults import WaitDefaults
 from acctwin.devices.bounds import Bounds
@@ -31,12 +33,25 @@ log = logging.getLogger(__name__)
 class Settable(StandardReadable):
     """A device, or a family of devices, that can be set and waited for.
 
-    A move is done when every |setpoint − readback| is within tolerance. What is
+    A move is done when every |setpoint − readback| is within tolerance, or, where
+    the profile says so, when no device says any more that it is moving. What is
     wanted is checked against the limits before anything moves.
+
+    Attributes:
+        moving: The device's own flag, not 0 while it is on its way; (n,) for a
+            family.
+        waits: When a move is over, and when it is given up.
     """
 
     _child_name_separator = "_"
+    moving: SignalR[Any]
     waits = WaitDefaults()
+
+    def wait_as(self, waits: WaitDefaults) -> None:
+        """Say when moves are over; the flag is read in events where it decides."""
+        self.waits = waits
+        if waits.done == "flag":
+            self.add_readables([self.moving], Format.UNCACHED_SIGNAL)
 
     @property
     def bounds(self) -> Bounds:
@@ -72,9 +87,12 @@ class Settable(StandardReadable):
         wanted = self.bounds.check(value)
         setpoint, readback = self._signals()
         await setpoint.set(self._as_signal_value(wanted), timeout=self.waits.timeout_s)
+        if self.waits.done == "flag":
+            await self._wait_for_flag(setpoint, wanted)
+            return
         seen = await readback.get_value(cached=False)
         if not self.bounds.reached(wanted, seen):
-            await self._wait(setpoint, readback, wanted)
+            await self._wait_for_readback(setpoint, readback, wanted)
 
     async def locate(self) -> Location[Any]:
         """Return the present setpoint and readback."""
@@ -84,15 +102,34 @@ class Settable(StandardReadable):
             readback=await readback.get_value(cached=False),
         )
 
-    async def _wait(
+    def missing_in(self, event: Mapping[str, Any]) -> str:
+        """Describe what had not arrived when an event was taken; empty: nothing."""
+        if self.waits.done == "flag":
+            return self._still_moving(event[self.moving.name])
+        setpoint, readback = self.keys
+        wanted, seen = event[setpoint], event[readback]
+        if self.bounds.reached(wanted, seen):
+            return ""
+        return self.bounds.missing(wanted, seen)
+
+    async def _wait_for_flag(self, setpoint: SignalR[Any], wanted: FloatArray) -> None:
+        await self._check_held(setpoint, wanted)
+        await asyncio.sleep(self.waits.flag_delay_s)
+        try:
+            await wait_for_value(
+                self.moving,
+                lambda flags: not np.any(flags),
+                timeout=self.waits.timeout_s,
+            )
+        except TimeoutError as error:
+            words = self._still_moving(await self.moving.get_value(cached=False))
+            words = f"not over within {self.waits.timeout_s:g} s: {words}"
+            self._late(f"{self.moving.source}: {words}", error)
+
+    async def _wait_for_readback(
         self, setpoint: SignalR[Any], readback: SignalR[Any], wanted: FloatArray
     ) -> None:
-        held = await setpoint.get_value(cached=False)
-        if not self.bounds.reached(wanted, held):
-            raise DeviceError(
-                f"{setpoint.source}: the control system did not take the setpoint: "
-                f"{self.bounds.missing(wanted, held)}"
-            )
+        await self._check_held(setpoint, wanted)
         try:
             await wait_for_value(
                 readback,
@@ -105,9 +142,27 @@ class Settable(StandardReadable):
                 f"{readback.source}: the readback did not arrive within "
                 f"{self.waits.timeout_s:g} s: {self.bounds.missing(wanted, seen)}"
             )
-            if self.waits.late == "error":
-                raise DeviceError(words) from error
-            log.warning("%s; the profile says to go on", words)
+            self._late(words, error)
+
+    async def _check_held(self, setpoint: SignalR[Any], wanted: FloatArray) -> None:
+        held = await setpoint.get_value(cached=False)
+        if not self.bounds.reached(wanted, held):
+            raise DeviceError(
+                f"{setpoint.source}: the control system did not take the setpoint: "
+                f"{self.bounds.missing(wanted, held)}"
+            )
+
+    def _still_moving(self, flags: Any) -> str:
+        names = np.array(self.bounds.names)[np.atleast_1d(flags) != 0]
+        shown = ", ".join(names[:5])
+        more = len(names) - 5
+        words = f"{shown}{f' and {more} more' if more > 0 else ''}"
+        return f"still moving: {words}" if len(names) else ""
+
+    def _late(self, words: str, error: TimeoutError) -> None:
+        if self.waits.late == "error":
+            raise DeviceError(words) from error
+        log.warning("%s; the profile says to go on", words)
 
     def _as_signal_value(self, wanted: FloatArray) -> Any:
         return float(wanted[0])

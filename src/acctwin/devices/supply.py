@@ -42,6 +42,7 @@ class Supply(SingleSettable[SupplyInfo]):
 
     current: A[SignalRW[float], Channel("current"), Format.HINTED_UNCACHED_SIGNAL]
     readback: A[SignalR[float], Channel("readback"), Format.UNCACHED_SIGNAL]
+    moving: A[SignalR[int], Channel("moving")]
 
     def _signals(self) -> tuple[SignalRW[Any], SignalR[Any]]:
         return self.current, self.readback
@@ -61,6 +62,7 @@ class SupplyFamily(SettableFamily[Supply]):
     readback: A[
         SignalR[Array1D[np.float64]], Channel("readback"), Format.UNCACHED_SIGNAL
     ]
+    moving: A[SignalR[Array1D[np.int64]], Channel("moving")]
 
     def __init__(
         self,

@@ -50,16 +50,13 @@ def check_arrived(devices: Iterable[Any], event: Reading) -> None:
     A supply that trips while another one is moved is found by this.
 
     Raises:
-        DeviceError: A readback that is not within tolerance of its setpoint.
+        DeviceError: A readback that is not within tolerance of its setpoint, or a
+            device that says that it is moving.
     """
     for device in devices:
-        setpoint, readback = device.keys
-        wanted, seen = event[setpoint], event[readback]
-        if not device.bounds.reached(wanted, seen):
-            raise DeviceError(
-                f"{device.name} is not where it is set to: "
-                f"{device.bounds.missing(wanted, seen)}"
-            )
+        missing = device.missing_in(event)
+        if missing:
+            raise DeviceError(f"{device.name} is not where it is set to: {missing}")
 
 
 def restoring(

@@ -41,8 +41,8 @@ def restore_machine(
     is told; when all have been told, each readback is waited for and verified.
 
     Where magnets have supplies, it is the currents that are put back. Only if a supply
-    also feeds a magnet that was not asked for (a coil of a combined-function magnet)
-    the strengths are set, so that the other magnet keeps its own.
+    also feeds a magnet that was not asked for (a coil of a combined-function magnet),
+    or no currents were saved (the state of a model), the strengths are set.
 
     When it is interrupted or fails, the machine stays as it is then: whoever presses
     Ctrl-C wants things to stop moving, so only the step that is under way is finished.

@@ -97,7 +97,7 @@ def prepare(
     asked = asked_for(machine, families)
     feeds = magnets_of_supplies(machine)
     owners: dict[str, list[str]] = {}
-    boxes = _boxes(asked, feeds)
+    boxes = _boxes(asked, feeds, state)
     for device, box in boxes:
         for name in names_of(box):
             owners.setdefault(name, []).append(title_of(device))
@@ -128,15 +128,19 @@ def prepare(
     )
 
 
-def _boxes(asked: Sequence[Any], feeds: dict[str, set[str]]) -> list[tuple[Any, Any]]:
+def _boxes(
+    asked: Sequence[Any], feeds: dict[str, set[str]], state: MachineState
+) -> list[tuple[Any, Any]]:
     """Return what was asked for, each with what is set for it.
 
-    That is its supplies, unless one of them also feeds what was not asked for.
+    That is its supplies, unless one of them also feeds what was not asked for, or the
+    state holds strengths alone, as that of a model does.
     """
     chosen = {name for device in asked for name in names_of(device)}
     behind = [box for device in asked for box in _supplies(device)]
     fed = {magnet for box in behind for name in names_of(box) for magnet in feeds[name]}
-    if fed <= chosen:
+    has_currents = any(n in state.setpoints for box in behind for n in names_of(box))
+    if fed <= chosen and has_currents:
         return [(device, box) for device in asked for box in _supplies(device, device)]
     return [(device, device) for device in asked]
 

@@ -159,15 +159,15 @@ class BpmRow:
 
 
 @dataclass(frozen=True)
-class RfRow:
-    """The master RF frequency.
+class SettingRow:
+    """One value that is set and that no table has: the RF, a plane of the pinger.
 
     Attributes:
         name: Profile name.
-        low: Lower limit [Hz].
-        high: Upper limit [Hz].
-        tolerance: A move is done when |setpoint − readback| is within this [Hz].
-        delta: Full step of a dispersion measurement [Hz].
+        low: Lower limit.
+        high: Upper limit.
+        tolerance: A move is done when |setpoint − readback| is within this.
+        delta: What a measurement uses when it is not told.
     """
 
     name: str
@@ -176,6 +176,48 @@ class RfRow:
     tolerance: float
     delta: float
     origin: Origin
+
+
+@dataclass(frozen=True)
+class RfRow(SettingRow):
+    """The master RF frequency [Hz]; delta: full step of a dispersion measurement."""
+
+
+@dataclass(frozen=True)
+class KickRow(SettingRow):
+    """The amplitude of the pinger in one plane [rad]; delta: of a measurement."""
+
+
+@dataclass(frozen=True)
+class PingerRow:
+    """The magnet that kicks the beam once, for turn-by-turn measurements.
+
+    Attributes:
+        element: The lattice element at whose entrance the beam is kicked.
+        x: Its horizontal kick; None: it has none.
+        y: Its vertical kick; None: it has none.
+        origin: Where the element was written.
+        name: In messages.
+    """
+
+    element: ElementRef
+    x: KickRow | None
+    y: KickRow | None
+    origin: Origin
+    name: str = "pinger"
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Which instruments the machine has beyond BPMs, tune and current monitor.
+
+    Attributes:
+        emittance: Whether there is an emittance monitor.
+        turns: Longest turn-by-turn record; 0: the BPMs take none.
+    """
+
+    emittance: bool = False
+    turns: int = 0
 
 
 @dataclass(frozen=True)
@@ -207,12 +249,14 @@ class BpmSpread:
         gain: Relative error of the scale.
         roll: Rotation about the beam axis [rad].
         noise: Of one reading [m].
+        noise_turn: Of one turn of a turn-by-turn record [m].
     """
 
     offset: float = 0.0
     gain: float = 0.0
     roll: float = 0.0
     noise: float = 0.0
+    noise_turn: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -224,6 +268,7 @@ class Imperfections:
     tune_noise: float = 0.0
     current_noise_a: float = 0.0
     cut: float = 2.0
+    emittance_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -236,6 +281,7 @@ class Simulation:
         lag_s: Time constant from a supply's ramp to what it delivers [s].
         bpm_update_s: Time between two readings of the BPMs [s].
         tune_update_s: Time between two readings of the tune monitor [s].
+        current_update_s: Time between two readings of the current monitor [s].
         lifetime_s: Beam lifetime [s]; inf: the beam stays.
         refill_a: The beam is filled up when its current falls to this [A].
     """
@@ -246,6 +292,7 @@ class Simulation:
     tune_update_s: float = 0.0
     lifetime_s: float = math.inf
     refill_a: float = 0.0
+    current_update_s: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -268,6 +315,8 @@ class Profile:
         supplies: All power supplies, in table order; a machine may have none.
         energy_ev: Beam energy [eV]; there if the machine has supplies.
         simulation: How the simulated machine behaves in time.
+        pinger: The magnet that kicks the beam once, if there is one.
+        diagnostics: Which further instruments there are.
     """
 
     name: str
@@ -285,6 +334,8 @@ class Profile:
     supplies: tuple[SupplyRow, ...] = ()
     energy_ev: float | None = None
     simulation: Simulation = Simulation()
+    pinger: PingerRow | None = None
+    diagnostics: Diagnostics = Diagnostics()
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -300,17 +351,21 @@ __all__ = [
     "BpmSpread",
     "CorrectionDefaults",
     "Defaults",
+    "Diagnostics",
     "ElementRef",
     "Feed",
     "Imperfections",
+    "KickRow",
     "LatticeSource",
     "MagnetRow",
     "MagnetSpread",
     "OrbitDefaults",
     "Origin",
+    "PingerRow",
     "Profile",
     "ResponseDefaults",
     "RfRow",
+    "SettingRow",
     "Simulation",
     "SupplyRow",
     "WaitDefaults",

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-from acctwin.defaults import (
-    CorrectionDefaults,
-    CycleDefaults,
-    OrbitDefaults,
-    ResponseDefaults,
-    WaitDefaults,
-)
 from acctwin.profiles.profile import (
     BpmSpread,
+    Diagnostics,
     Imperfections,
     MagnetSpread,
     Simulation,
 )
+from acctwin.profiles.schema_defaults import DefaultsSection
+from acctwin.profiles.section import Count, Number, Section, Spread
 from acctwin.profiles.templates import MOST
-
-
-def _no_bool(value: Any) -> Any:
-    """Refuse yes and no where a number belongs; pydantic would read 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("write a number")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Spread = Annotated[Number, Field(ge=0)]
-Fraction = Annotated[Number, Field(ge=-1, le=1)]
-Waveform = Annotated[tuple[Fraction, ...], Field(min_length=1)]
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A section of the file: nothing but the keys that are described."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Lattice(Section):
@@ -76,6 +52,39 @@ class Rf(Section):
     delta_hz: Number = Field(description="full step of a dispersion measurement [Hz]")
 
 
+class Kick(Section):
+    """One plane of the pinger."""
+
+    name: str = Field(min_length=1, description="name of the device")
+    low_rad: Number = Field(description="lower limit of the kick [rad]")
+    high_rad: Number = Field(description="upper limit of the kick [rad]")
+    tolerance_rad: Number = Field(description="|setpoint − readback| when done [rad]")
+    delta_rad: Number = Field(description="kick of a measurement [rad]")
+
+
+class Pinger(Section):
+    """The magnet that kicks the beam once, for turn-by-turn measurements."""
+
+    element: str = Field(
+        description="lattice element at whose entrance it kicks: FAMILY or "
+        "FAMILY[index]"
+    )
+    x: Kick | None = Field(default=None, description="its horizontal kick, if any")
+    y: Kick | None = Field(default=None, description="its vertical kick, if any")
+
+
+class DiagnosticsSection(Section):
+    """Instruments beyond BPMs, tune and current monitor."""
+
+    emittance: bool = Field(
+        default=Diagnostics.emittance, description="there is an emittance monitor"
+    )
+    turns: Annotated[Number, Field(ge=0, multiple_of=1)] = Field(
+        default=Diagnostics.turns,
+        description="longest turn-by-turn record of the BPMs; 0: they take none",
+    )
+
+
 class Beam(Section):
     """The beam that the simulated machine stores."""
 
@@ -103,6 +112,10 @@ class SimulationSection(Section):
     )
     tune_update_s: Spread = Field(
         default=Simulation.tune_update_s, description="between tune readings [s]"
+    )
+    current_update_s: Spread = Field(
+        default=Simulation.current_update_s,
+        description="between current readings [s]",
     )
 
 
@@ -135,6 +148,10 @@ class BpmImperfections(Section):
     noise_m: Spread = Field(
         default=BpmSpread.noise, description="noise of one reading [m]"
     )
+    noise_turn_m: Spread = Field(
+        default=BpmSpread.noise_turn,
+        description="noise of one turn of a turn-by-turn record [m]",
+    )
 
 
 class ImperfectionsSection(Section):
@@ -153,100 +170,13 @@ class ImperfectionsSection(Section):
         default=Imperfections.current_noise_a,
         description="noise of a current reading [A]",
     )
+    emittance_noise: Spread = Field(
+        default=Imperfections.emittance_noise,
+        description="relative noise of an emittance reading",
+    )
     cut: Annotated[Number, Field(gt=0)] = Field(
         default=Imperfections.cut,
         description="largest value drawn [sigma]",
-    )
-
-
-class OrbitSection(Section):
-    """Defaults of the orbit measurements."""
-
-    readings: Count = Field(
-        default=OrbitDefaults.readings, description="readings averaged"
-    )
-    monitor_readings: Count = Field(
-        default=OrbitDefaults.monitor_readings, description="readings of monitor_orbit"
-    )
-
-
-class ResponseSection(Section):
-    """Defaults of the response measurements."""
-
-    settle_s: Spread = Field(default=ResponseDefaults.settle_s, description="wait [s]")
-    readings: Count = Field(
-        default=ResponseDefaults.readings, description="readings averaged"
-    )
-
-
-class CorrectionSection(Section):
-    """Defaults of the orbit correction."""
-
-    singular_values: Count | None = Field(
-        default=CorrectionDefaults.singular_values, description="how many are kept"
-    )
-    cutoff: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=CorrectionDefaults.cutoff,
-        description="singular values below this fraction of the largest are dropped",
-    )
-    gain: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=CorrectionDefaults.gain,
-        description="fraction applied in each iteration",
-    )
-    iterations: Count = Field(
-        default=CorrectionDefaults.iterations, description="at most"
-    )
-    rf: bool = Field(
-        default=CorrectionDefaults.rf, description="the RF is an extra knob"
-    )
-
-
-class CycleSection(Section):
-    """Defaults of hysteresis cycles."""
-
-    waveform: Waveform = Field(
-        default=CycleDefaults.waveform,
-        description="fractions of the way to the limits: 1 upper, -1 lower, 0 stays",
-    )
-    waveforms: dict[str, Waveform] = Field(
-        default_factory=dict[str, Waveform],
-        description="waveforms of single families, by name",
-    )
-    settle_s: Spread = Field(
-        default=CycleDefaults.settle_s, description="wait at each point [s]"
-    )
-
-
-class WaitSection(Section):
-    """When a move is given up."""
-
-    timeout_s: Annotated[Number, Field(gt=0)] = Field(
-        default=WaitDefaults.timeout_s,
-        description="how long a readback may take to arrive [s]",
-    )
-    late: Literal["error", "warn"] = Field(
-        default=WaitDefaults.late,
-        description="what happens then: error ends the plan, warn goes on",
-    )
-
-
-class DefaultsSection(Section):
-    """What a plan does when it is not told."""
-
-    orbit: OrbitSection = Field(
-        default_factory=OrbitSection, description="measure_orbit …"
-    )
-    response: ResponseSection = Field(
-        default_factory=ResponseSection, description="measure_response"
-    )
-    correction: CorrectionSection = Field(
-        default_factory=CorrectionSection, description="correct_orbit"
-    )
-    cycle: CycleSection = Field(
-        default_factory=CycleSection, description="cycle of the magnets"
-    )
-    waits: WaitSection = Field(
-        default_factory=WaitSection, description="waiting for readbacks"
     )
 
 
@@ -267,6 +197,12 @@ class ProfileFile(Section):
         default=None, description="the numbers that {cell} stands for"
     )
     rf: Rf | None = Field(default=None, description="the RF frequency, if there is one")
+    pinger: Pinger | None = Field(
+        default=None, description="the magnet that kicks the beam once, if there is one"
+    )
+    diagnostics: DiagnosticsSection = Field(
+        default_factory=DiagnosticsSection, description="further instruments"
+    )
     beam: Beam = Field(description="the beam that the simulated machine stores")
     simulation: SimulationSection = Field(
         default_factory=SimulationSection,

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from acctwin.defaults import (
-    CorrectionDefaults,
-    CycleDefaults,
-    Defaults,
-    OrbitDefaults,
-    ResponseDefaults,
-    WaitDefaults,
-)
+from acctwin.defaults import Defaults
 from acctwin.profiles.document import Document
 from acctwin.profiles.profile import (
     BpmSpread,
@@ -21,12 +15,8 @@ from acctwin.profiles.profile import (
     RfRow,
     Simulation,
 )
-from acctwin.profiles.schema import (
-    DefaultsSection,
-    ImperfectionsSection,
-    ProfileFile,
-    Rf,
-)
+from acctwin.profiles.schema import ImperfectionsSection, ProfileFile, Rf
+from acctwin.profiles.schema_defaults import DefaultsSection
 
 
 def to_rf(rf: Rf | None, document: Document) -> RfRow | None:
@@ -67,13 +57,12 @@ def to_imperfections(section: ImperfectionsSection) -> Imperfections:
 
 def to_defaults(section: DefaultsSection) -> Defaults:
     """Return the plans' defaults; the keys have the names of the fields."""
-    return Defaults(
-        orbit=OrbitDefaults(**section.orbit.model_dump()),
-        response=ResponseDefaults(**section.response.model_dump()),
-        correction=CorrectionDefaults(**section.correction.model_dump()),
-        cycle=CycleDefaults(**section.cycle.model_dump()),
-        waits=WaitDefaults(**section.waits.model_dump()),
-    )
+    plain = Defaults()
+    parts = {
+        name: replace(getattr(plain, name), **getattr(section, name).model_dump())
+        for name in DefaultsSection.model_fields
+    }
+    return Defaults(**parts)
 
 
 def to_simulation(file: ProfileFile) -> Simulation:

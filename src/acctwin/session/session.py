@@ -26,6 +26,7 @@ from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray, Mode
 from acctwin.plans.actuators import Units
+from acctwin.plans.states import Saved
 from acctwin.plans.step import set_values, step
 from acctwin.plans.targets import Target
 from acctwin.profiles.load import load_profile
@@ -176,16 +177,20 @@ class Session:
         """Change a setpoint by an increment; see :func:`plans.step`."""
         return self.run(step(self.machine, name, delta, units=units))
 
-    def machine_to_model(self, *, correctors: bool = False) -> tuple[str, ...]:
+    def machine_to_model(
+        self, saved: Saved | None = None, *, correctors: bool = False
+    ) -> tuple[str, ...]:
         """Give the design model the strengths that the machine is set to.
 
         Args:
+            saved: A saved state in place of the present one: a result of
+                ``save_machine``, the uid of a run, or ``"golden"``.
             correctors: Whether to take over correctors and skew quadrupoles too.
 
         Raises:
             DeviceError: A device is not where it is set to.
         """
-        return twin.machine_to_model(self, correctors=correctors)
+        return twin.machine_to_model(self, saved, correctors=correctors)
 
     def model_to_machine(
         self, families: Sequence[str] | None = None

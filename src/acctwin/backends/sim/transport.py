@@ -102,7 +102,7 @@ def _settable(
     *,
     scalar: bool,
 ) -> SimTransport:
-    """Return a setpoint, the first of ``reads``, and its readback."""
+    """Return a setpoint, the first of ``reads``, its readback, and whether it moves."""
 
     def reader(
         read: Callable[[], tuple[FloatArray, float]],
@@ -116,6 +116,11 @@ def _settable(
     def write(value: Any) -> None:
         put(np.atleast_1d(np.asarray(value, dtype=np.float64)))
 
+    async def read_moving() -> tuple[Any, float]:
+        (wanted, _), (seen, stamp) = (read() for read in reads.values())
+        flags = (wanted != seen).astype(np.int64)
+        return (int(flags[0]) if scalar else flags), stamp
+
     setpoint = next(iter(reads))
     ports = {
         name: Port(
@@ -126,6 +131,7 @@ def _settable(
         )
         for name, read in reads.items()
     }
+    ports["moving"] = Port(f"{address}/moving", read_moving)
     return SimTransport(ports, sim.changes, limits=limits)
 
 
