@@ -152,3 +152,22 @@ def test_magnets_know_their_limits_and_steps(toy):
     low, high = toy.machine.hcm.limits
     assert (low == -LIMIT).all()
     assert (high == LIMIT).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("strenght", "hcm has no 'strenght'; it has: moving, strength, readback"),
+        ("strength", "hcm.strength is a device and cannot be assigned; set it with"),
+        ("limits_", "hcm has no 'limits_'"),
+    ],
+)
+def test_what_is_misspelt_or_looks_like_a_set_is_an_error(toy, name, says):
+    with pytest.raises(AttributeError, match=says):
+        setattr(toy.machine.hcm, name, 1e-5)
+
+
+def test_every_device_is_sealed(toy):
+    for device in (toy.machine, *toy.machine.everything()):
+        with pytest.raises(AttributeError, match="has no 'curent'"):
+            device.curent = 1.0

@@ -19,6 +19,7 @@ from ophyd_async.core import StandardReadableFormat as Format
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
 from acctwin.devices.family import Family
+from acctwin.devices.sealed import Sealed
 from acctwin.devices.setpoint import device_name
 from acctwin.devices.status import StatusBoard
 
@@ -31,7 +32,7 @@ class BpmInfo:
     s: float
 
 
-class Bpm(StandardReadable):
+class Bpm(Sealed, StandardReadable):
     """One beam position monitor.
 
     Attributes:

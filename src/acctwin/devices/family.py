@@ -12,6 +12,7 @@ from event_model import DataKey
 from ophyd_async.core import DeviceConnector, StandardReadable
 
 from acctwin.devices.bounds import Bounds
+from acctwin.devices.sealed import Sealed
 from acctwin.devices.selection import Named, Selection
 from acctwin.devices.setpoint import Settable, device_name
 from acctwin.devices.status import StatusBoard
@@ -21,7 +22,7 @@ from acctwin.names import BoolArray, FloatArray
 MemberT = TypeVar("MemberT")
 
 
-class Family(StandardReadable, Generic[MemberT]):
+class Family(Sealed, StandardReadable, Generic[MemberT]):
     """Devices of one kind, in s order, read and set as arrays.
 
     The arrays always cover the whole family; devices whose status is bad are left

@@ -23,6 +23,7 @@ from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.defaults import WaitDefaults
 from acctwin.devices.bounds import Bounds
+from acctwin.devices.sealed import Sealed
 from acctwin.devices.status import StatusBoard
 from acctwin.errors import DeviceError
 from acctwin.names import FloatArray
@@ -30,7 +31,7 @@ from acctwin.names import FloatArray
 log = logging.getLogger(__name__)
 
 
-class Settable(StandardReadable):
+class Settable(Sealed, StandardReadable):
     """A device, or a family of devices, that can be set and waited for.
 
     A move is done when every |setpoint − readback| is within tolerance, or, where

@@ -16,9 +16,10 @@ from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
+from acctwin.devices.sealed import Sealed
 
 
-class TuneMonitor(StandardReadable):
+class TuneMonitor(Sealed, StandardReadable):
     """Fractional betatron tunes and the synchrotron tune.
 
     Attributes:
