@@ -55,6 +55,7 @@ tunes = session.run(
 )
 by_rf = session.run(plans.measure_response(machine, [machine.rf], [machine.bpms]))
 noise = session.run(plans.monitor_orbit(machine, readings=10))
+lifetime = session.run(plans.measure_lifetime(machine, max_s=60))
 
 # Corrections
 result = session.run(plans.correct_orbit(machine, response))

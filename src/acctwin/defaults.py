@@ -56,6 +56,40 @@ class CorrectionDefaults:
 
 
 @dataclass(frozen=True)
+class BumpDefaults:
+    """Defaults of ``orbit_bump``.
+
+    Attributes:
+        closure: It is closed when no BPM outside sees more than this fraction of it.
+        iterations: How many times the correctors are set at most.
+        readings: Readings that are averaged for each orbit.
+    """
+
+    closure: float = 0.005
+    iterations: int = 3
+    readings: int = 3
+
+
+@dataclass(frozen=True)
+class FeedbackDefaults:
+    """Defaults of ``orbit_feedback``; what is inverted is as for ``correct_orbit``.
+
+    Attributes:
+        gain: Fraction of the solution that is applied in each cycle.
+        period_s: Time between two cycles [s].
+        min_current_a: Below this beam current it holds still [A]; 0: not looked at.
+        wait_s: Time between two looks while there is no beam [s].
+        give_up_s: It fails when there has been no beam for this long [s].
+    """
+
+    gain: float = 0.5
+    period_s: float = 1.0
+    min_current_a: float = 0.0
+    wait_s: float = 1.0
+    give_up_s: float = 600.0
+
+
+@dataclass(frozen=True)
 class CycleDefaults:
     """Defaults of ``cycle``.
 
@@ -70,6 +104,21 @@ class CycleDefaults:
         default_factory=dict[str, tuple[float, ...]]
     )
     settle_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class LifetimeDefaults:
+    """Defaults of ``measure_lifetime``.
+
+    Attributes:
+        precision: It ends when the lifetime's relative standard error is below this.
+        max_s: It ends after this time at the latest [s].
+        min_readings: It does not end with fewer readings of a falling current.
+    """
+
+    precision: float = 0.02
+    max_s: float = 600.0
+    min_readings: int = 10
 
 
 @dataclass(frozen=True)
@@ -98,5 +147,8 @@ class Defaults:
     orbit: OrbitDefaults = OrbitDefaults()
     response: ResponseDefaults = ResponseDefaults()
     correction: CorrectionDefaults = CorrectionDefaults()
+    bump: BumpDefaults = BumpDefaults()
+    feedback: FeedbackDefaults = FeedbackDefaults()
     cycle: CycleDefaults = field(default_factory=CycleDefaults)
+    lifetime: LifetimeDefaults = LifetimeDefaults()
     waits: WaitDefaults = WaitDefaults()

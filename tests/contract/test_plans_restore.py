@@ -33,6 +33,7 @@ def with_references(machine):
 CASES = {
     "measure_orbit": lambda m: plans.measure_orbit(m, readings=2),
     "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
+    "measure_lifetime": lambda m: plans.measure_lifetime(m, max_s=5.0),
     "measure_orbit_response": lambda m: plans.measure_orbit_response(
         m, correctors=[m.hcm.select("T/C[01]-H"), m["T/C2-V"]]
     ),
@@ -40,6 +41,8 @@ CASES = {
         m, [m["T/C0-H"], m.rf], [m.bpms, m.tune]
     ),
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
+    "orbit_bump": lambda m: plans.orbit_bump(m, "x", "T/B3", position=2e-5),
+    "orbit_feedback": lambda m: plans.orbit_feedback(m, cycles=2, period_s=0.0),
     "set_values": lambda m: plans.set_values(m, m.hcm.select("T/C[01]-H"), 1e-5),
     "step": lambda m: plans.step(m, "hcm", 1e-5),
     "save_machine": lambda m: plans.save_machine(m, "for a test"),
@@ -57,7 +60,14 @@ CASES = {
     ),
 }
 #: Plans that, when they succeed, leave the machine where they brought it.
-MOVERS = {"correct_orbit", "restore_machine", "set_values", "step"}
+MOVERS = {
+    "correct_orbit",
+    "restore_machine",
+    "set_values",
+    "step",
+    "orbit_bump",
+    "orbit_feedback",
+}
 
 
 class Stopped(Exception):

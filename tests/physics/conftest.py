@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,15 @@ def make_engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AtEng
         misaligned: bool = False,
         flat: bool = False,
         seed: int = 5,
+        pinger: ElementRef | None = None,
     ) -> AtEngine:
         lattice = None
         if flat:
             lattice = flat_lattice(name, tmp_path_factory.mktemp(name))
         errors = misalignments(name, seed) if misaligned else ()
         chosen = components or ("hkick", "vkick", "b1")
-        return AtEngine(spec_by_hand(name, chosen, errors, lattice))
+        spec = spec_by_hand(name, chosen, errors, lattice)
+        return AtEngine(replace(spec, pinger=pinger))
 
     return make
 

@@ -176,6 +176,8 @@ def test_without_pyats_inner_functions_it_still_works(
         engine.set(["hkick HCM 0", "b1 QD 2"], np.array([1e-5, -1.75]))
     assert public.orbit() == pytest.approx(direct.orbit(), abs=1e-12)
     assert public.orbit_response() == pytest.approx(direct.orbit_response(), rel=1e-6)
+    turns = [engine.turn_by_turn(5, (1e-5, 1e-5)) for engine in (direct, public)]
+    assert turns[0] == pytest.approx(turns[1], abs=1e-12)
 
 
 def test_writes_that_pyat_does_not_see_force_it_to_read_again(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acctwin.errors import BeamLost, EngineError, LimitError, UnknownName
+from acctwin.errors import BeamLost, EngineError, LimitError, PlanError, UnknownName
 from acctwin.model.engine import EngineSpec, Knob, Monitor
 from acctwin.model.process import EngineProcess
 from acctwin.profiles.profile import ElementRef, LatticeSource
@@ -59,6 +59,21 @@ def test_it_is_the_engine_in_this_process(engine: EngineProcess) -> None:
     assert np.array_equal(engine.orbit_response(["H1"]), here.orbit_response(["H1"]))
     assert np.array_equal(engine.trajectory_response(), here.trajectory_response())
     assert engine.equilibrium().energy_loss == here.equilibrium().energy_loss
+    assert engine.slip_factor() == here.slip_factor()
+    knobs, places = ["H0"], [engine.layout.monitors[2], "H1"]
+    found, expected = engine.local_optics(places), here.local_optics(places)
+    assert found.names == tuple(places) and np.array_equal(found.beta, expected.beta)
+    found, expected = (e.place_response(places, knobs) for e in (engine, here))
+    assert np.array_equal(found, expected)
+    found, expected = (e.tune_response(["QF3"]) for e in (engine, here))
+    assert np.array_equal(found, expected)
+    kick = (1e-5, 0.0)
+    assert np.array_equal(engine.turn_by_turn(3, kick), here.turn_by_turn(3, kick))
+    for method in ("tune_response", "chromaticity_response"):
+        with pytest.raises(PlanError, match="H0 is of component 'hkick'"):
+            getattr(engine, method)(knobs)
+    with pytest.raises(PlanError, match="H0 is of component 'hkick'"):
+        engine.coupling_response(places[:1], knobs, knobs)
     assert len(engine.submit("ring_copy").result(TIMEOUT_S)) == 257
     engine.set(["H0"], np.array([0.0]))
 

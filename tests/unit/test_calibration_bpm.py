@@ -24,3 +24,12 @@ def test_signs():
     assert centred.tolist() == [[-2e-3, 4e-3]], "a monitor to the right reads left"
     rolled = to_reading(np.array([[1.0, 0.0]]), one, np.array([np.pi / 2]), 0 * one)
     assert np.allclose(rolled, [[0.0, -1.0]]), "rolled from x towards y"
+
+
+def test_many_turns_are_read_as_each_of_them():
+    rng = np.random.default_rng(5)
+    errors = rng.normal(1, 0.1, (3, 2)), rng.normal(size=3), rng.normal(size=(3, 2))
+    turns = rng.normal(size=(4, 3, 2))
+    seen = to_reading(turns, *errors)
+    assert np.array_equal(seen, np.array([to_reading(turn, *errors) for turn in turns]))
+    assert np.allclose(to_position(seen, *errors), turns)

@@ -79,6 +79,14 @@ def test_check_prints_every_fault_at_once_those_of_the_lattice_too(site: Path):
     assert result.stderr == "6 faults\n"
 
 
+def test_check_looks_for_the_pinger_in_the_lattice(site: Path):
+    spoil(site, "profiles/fodo.yaml", "element: RF ", "element: HCN ")
+    result = run("check", "fodo", "--site", ".")
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("profiles/fodo.yaml:20:12: pinger: the lattice has no ele")
+    assert "'HCN'; did you mean 'HCM'" in line
+
+
 def test_check_as_json(site: Path):
     good = json.loads(run("check", "fodo", "--site", ".", "--json").stdout)
     assert good["faults"] == []
@@ -97,6 +105,7 @@ def test_show_lists_families():
     assert counts["hcm"] == (16, "rad")
     assert counts["bpms"] == (32, "m")
     assert counts["RF"] == (1, "Hz")
+    assert counts["PINGER-V"] == (1, "rad")
     assert list(counts)[:2] == ["hcm", "vcm"]
 
 
@@ -112,7 +121,7 @@ def test_show_lists_the_devices_of_a_family_in_s_order():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("C03/BPM2", "BPM[5]"), ("RF", "Hz"), ("C16/SF", "1/m^3")],
+    [("C03/BPM2", "BPM[5]"), ("RF", "Hz"), ("C16/SF", "1/m^3"), ("PINGER-H", "rad")],
 )
 def test_show_one_device(name: str, words: str):
     result = run("show", "fodo", name)

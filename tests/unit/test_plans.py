@@ -364,3 +364,15 @@ def test_the_same_seed_repeats_and_another_does_not(make_toy, run):
 
 def test_machine_connects_twice(toy):
     call_in_bluesky_event_loop(toy.machine.connect())
+
+
+def test_a_ramp_goes_there_in_equal_steps_that_are_all_recorded(run, toy):
+    run(plans.set_values(toy.machine, "hcm", [1e-5, 2e-5, 3e-5, 4e-5], steps=4))
+    seen = np.array([event["data"]["hcm_strength"] for event in run.events()])
+    assert np.allclose(seen, np.outer(np.arange(5) / 4, [1e-5, 2e-5, 3e-5, 4e-5]))
+    assert run(plans.step(toy.machine, "T/C0-H", 2e-5, steps=2)) == pytest.approx(3e-5)
+    assert len(run.events()) == 3
+    with pytest.raises(PlanError, match="at least 1, not 0"):
+        run(plans.step(toy.machine, "hcm", 1e-5, steps=0))
+    with pytest.raises(PlanError, match="a ramp only if each is waited for"):
+        run(plans.set_values(toy.machine, "hcm", 0.0, steps=3, wait=False))

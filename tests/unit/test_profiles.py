@@ -212,7 +212,7 @@ YAML_FAULTS = [
     ("tolerance", "_hz: 1\n", "_hz: 0\n", "10:17: tolerance 0 must be above 0"),
     ("first cell", "first: 3", "first: 5", "5:16: first 5 is above the number of"),
     ("family", "[quad", "[qad", "16:18: no family is called 'qadrupoles'; did you"),
-    ("RF's name", "name: RF", "name: B1", "7:9: duplicate name 'B1'; a magnet or"),
+    ("RF's name", "name: RF", "name: B1", "7:9: duplicate name 'B1'; another"),
     ("machine", "machine: ring", "machine: rings", "1:10: no folder 'rings' in devic"),
     ("scheme", "code:fodo", "cod:fodo", "4:11: unknown source 'cod:fodo'; write at:"),
     ("file", "code:fodo", "ring.mat", "4:11: there is no lattice file"),
@@ -221,6 +221,51 @@ YAML_FAULTS = [
     ("character", "A ring", "\x07", "2:14: not valid YAML: the character '\\x07'"),
     ("anchor", "A ring", "&a [*a]", "2:14: this anchor contains itself"),
 ]
+
+
+PINGER = """\
+pinger:
+  element: SK[3]
+  x: {name: P-X, low_rad: 0, high_rad: 2e-3, tolerance_rad: 1e-9, delta_rad: 1e-4}
+  y: {name: P-Y, low_rad: -1e-3, high_rad: 1e-3, tolerance_rad: 1e-9, delta_rad: 1e-4}
+diagnostics: {emittance: true, turns: 512}
+"""
+PINGER_FAULTS = [
+    ("SK[3]", "SK[0:2]", "19:12: bad element 'SK[0:2]'; write FAMILY or FAMILY[ind"),
+    ("SK[3]", "SK]", "19:12: bad element 'SK]'; write FAMILY,"),
+    ("P-Y", "P-X", "21:13: duplicate name 'P-X'; another device has it"),
+    ("P-Y", "RF", "21:13: duplicate name 'RF'; another device has it"),
+    ("P-X", "B1", "20:13: duplicate name 'B1'; another device has it"),
+    ("_rad: 0,", "_rad: 1e-4,", "20:27: 0 must be within the limits 0.0001 … 0.002"),
+    ("_rad: 2e-3", "_rad: -1", "20:27: low 0 is not below high -1"),
+    ("512", "-1", "22:39: turns: should be greater than or equal to 0"),
+    ("512", "1.5", "22:39: turns: bad number '1.5'"),
+    ("P-X, low_rad: 0", "P-X", "20:3: missing key 'low_rad': lower limit of the kick"),
+]
+
+
+def test_a_pinger_and_further_instruments(site: Site):
+    plain = load_profile("ring", site())
+    assert plain.pinger is None
+    assert (plain.diagnostics.emittance, plain.diagnostics.turns) == (False, 0)
+    profile = load_profile("ring", site(yaml=YAML + PINGER))
+    assert profile.pinger is not None
+    assert profile.pinger.element == ElementRef("SK", 3)
+    assert profile.pinger.origin.line == 19
+    x, y = profile.pinger.x, profile.pinger.y
+    assert x is not None and y is not None
+    assert (x.name, x.low, x.high, x.delta) == ("P-X", 0.0, 2e-3, 1e-4)
+    assert (y.low, y.tolerance, y.origin.line) == (-1e-3, 1e-9, 21)
+    assert (profile.diagnostics.emittance, profile.diagnostics.turns) == (True, 512)
+
+
+@pytest.mark.parametrize(("old", "new", "wanted"), PINGER_FAULTS)
+def test_a_fault_in_the_pinger(site: Site, old: str, new: str, wanted: str):
+    assert old in PINGER
+    found = faults(site(yaml=YAML + PINGER.replace(old, new, 1)))
+    assert any(fault.startswith(f"profiles/ring.yaml:{wanted}") for fault in found), (
+        found
+    )
 
 
 @pytest.mark.parametrize(("_", "old", "new", "wanted"), YAML_FAULTS)

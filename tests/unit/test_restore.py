@@ -102,7 +102,7 @@ def test_bad_devices_stay_where_they_are_and_are_listed(run, toy):
 
 @pytest.mark.parametrize("fault", ["stick", "trip"])
 def test_what_did_not_arrive_is_listed_and_the_rest_is_restored(run, toy, fault):
-    for device in toy.machine.everything():
+    for device in toy.machine.setpoints():
         device.waits = WaitDefaults(0.05)
     getattr(toy.sim.supplies, fault)("T/C2-V")
     with pytest.raises(RestoreError) as caught:

@@ -118,6 +118,7 @@ def test_a_run_for_what_moves_and_none_for_what_is_read(desk, run):
         "name": "T/C0-H",
         "value": 1e-5,
         "units": "physics",
+        "steps": 1,
         "wait": True,
     }
     before, after = (event["data"]["T-C0-H_strength"] for event in run.events())

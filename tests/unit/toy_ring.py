@@ -28,7 +28,15 @@ from acctwin.backends.sim.machine import SimMachine
 from acctwin.devices.ring import Machine
 from acctwin.model.imperfections import draw
 from acctwin.names import Component
-from acctwin.profiles.profile import ElementRef, MagnetRow, Profile, RfRow
+from acctwin.profiles.profile import (
+    Diagnostics,
+    ElementRef,
+    KickRow,
+    MagnetRow,
+    PingerRow,
+    Profile,
+    RfRow,
+)
 
 #: α_c − 1/γ² of the toy.
 SLIP = 0.1
@@ -74,8 +82,14 @@ def ring_profile(**changes: Any) -> Profile:
                 length=LENGTH,
             )
         )
-    rf = RfRow("T/RF", RF_HZ - 5e5, RF_HZ + 5e5, 0.1, 1e5, ORIGIN)
-    return replace(plain, magnets=(*plain.magnets, *extra), rf=rf, **changes)
+    kicks = [KickRow(f"T/PING-{p}", 0.0, 1e-3, 1e-9, 1e-4, ORIGIN) for p in "HV"]
+    instruments = {
+        "rf": RfRow("T/RF", RF_HZ - 5e5, RF_HZ + 5e5, 0.1, 1e5, ORIGIN),
+        "pinger": PingerRow(ElementRef("COR", 0), *kicks, ORIGIN),
+        "diagnostics": Diagnostics(emittance=True, turns=64),
+    }
+    magnets = (*plain.magnets, *extra)
+    return replace(plain, **({"magnets": magnets} | instruments | changes))
 
 
 @dataclass

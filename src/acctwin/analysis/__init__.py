@@ -1,6 +1,16 @@
 """Pure analysis: arrays in, frozen results out; the model enters as an argument."""
 
-from acctwin.analysis.correction import CorrectionResult, Solution, solve_correction
+from acctwin.analysis.bump import BumpResult
+from acctwin.analysis.correction import (
+    CorrectionResult,
+    Inverse,
+    Solution,
+    invert_response,
+    solve_correction,
+    solve_micado,
+)
+from acctwin.analysis.feedback import FeedbackResult
+from acctwin.analysis.lifetime import LifetimeResult
 from acctwin.analysis.machine_state import (
     ComparisonResult,
     CycleResult,
@@ -11,9 +21,13 @@ from acctwin.analysis.orbit import NoiseResult, OrbitResult, estimate_noise, mea
 from acctwin.analysis.response import ResponseResult, fit_response
 
 __all__ = [
+    "BumpResult",
     "ComparisonResult",
     "CorrectionResult",
     "CycleResult",
+    "FeedbackResult",
+    "Inverse",
+    "LifetimeResult",
     "MachineState",
     "NoiseResult",
     "OrbitResult",
@@ -22,6 +36,8 @@ __all__ = [
     "Solution",
     "estimate_noise",
     "fit_response",
+    "invert_response",
     "mean_orbit",
     "solve_correction",
+    "solve_micado",
 ]

@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ophyd_async.core import Device
 
+from acctwin.backends.instruments import build_instruments
 from acctwin.backends.link import LinkConnector
 from acctwin.backends.sim import transport
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.backends.supply_group import SupplyGroup
 from acctwin.devices.bpm import Bpm, BpmInfo, Bpms
-from acctwin.devices.current import Dcct
 from acctwin.devices.family import Family
 from acctwin.devices.magnet import Magnet, MagnetFamily, MagnetInfo
-from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Design, Machine, Runs
-from acctwin.devices.setpoint import Settable, SettableInfo, bounds_of
+from acctwin.devices.sealed import Sealed
+from acctwin.devices.setpoint import Settable, bounds_of
 from acctwin.devices.status import StatusBoard
-from acctwin.devices.tune import TuneMonitor
-from acctwin.names import FloatArray, IntArray
+from acctwin.names import BPMS, FloatArray, IntArray
 from acctwin.profiles.profile import MagnetRow, Profile
 
 
@@ -46,8 +44,9 @@ class _Builder:
         self.profile, self.sim = profile, sim
         rows = (*profile.magnets, *profile.bpms, *profile.supplies)
         good = {row.name: row.status for row in rows}
-        if profile.rf is not None:
-            good[profile.rf.name] = True
+        pinger = profile.pinger
+        planes = (pinger.x, pinger.y) if pinger else ()
+        good.update({row.name: True for row in (profile.rf, *planes) if row})
         needs = {
             row.name: tuple(feed.supply for feed in row.feeds)
             for row in profile.magnets
@@ -64,7 +63,10 @@ class _Builder:
             name: self._family(name, members)
             for name, members in self.profile.families().items()
         }
-        instruments = self._instruments()
+        bpms = families.get(BPMS)
+        instruments = build_instruments(
+            self.profile, self.sim, self.board, bpms if isinstance(bpms, Bpms) else None
+        )
         if self.supplies.members:
             instruments["supplies"] = self.supplies.family(
                 "supplies", list(self.supplies.members)
@@ -82,6 +84,9 @@ class _Builder:
         for device in machine.everything():
             if isinstance(device, Settable):
                 device.wait_as(self.profile.defaults.waits)
+        for device in (machine, *machine.everything()):
+            if isinstance(device, Sealed):
+                device.seal()
         return machine
 
     def _magnet(self, index: int, row: MagnetRow) -> Magnet:
@@ -127,28 +132,6 @@ class _Builder:
         ordered = {layout.monitors[i]: self.bpms[layout.monitors[i]] for i in chosen}
         link = transport.bpms(self.sim, name, chosen)
         return Bpms(LinkConnector(link), name, ordered, self.board)
-
-    def _instruments(self) -> dict[str, Device]:
-        sim, row = self.sim, self.profile.rf
-        found: dict[str, Device] = {
-            "tune": TuneMonitor(LinkConnector(transport.tune(sim, "tune"))),
-            "dcct": Dcct(LinkConnector(transport.dcct(sim, "dcct"))),
-        }
-        if row is not None:
-            info = SettableInfo(
-                row.name, row.low, row.high, row.tolerance, row.delta, "Hz"
-            )
-            knob = np.array([sim.layout.knobs.index("rf")])
-            link = transport.magnets(
-                sim,
-                row.name,
-                knob,
-                bounds_of([info]),
-                setpoint="frequency",
-                scalar=True,
-            )
-            found["rf"] = Rf(LinkConnector(link), info, self.board)
-        return found
 
 
 def _in_s_order(

@@ -20,13 +20,13 @@ def to_reading(
     """Return what the monitors report for a beam at some positions.
 
     Args:
-        position: x, y of the beam [m], (n, 2).
+        position: x, y of the beam [m], (n, 2), or (n_turns, n, 2).
         gain: Scale of each plane, (n, 2); 1 is ideal.
         roll: Rotation of each monitor [rad], (n,).
         offset: Electric centre of each monitor [m], (n, 2).
 
     Returns:
-        Readings [m], (n, 2).
+        Readings [m], shaped like the positions.
     """
     return gain * (_rotate(position, roll) - offset)
 
@@ -40,5 +40,5 @@ def to_position(
 
 def _rotate(position: FloatArray, roll: FloatArray) -> FloatArray:
     cos, sin = np.cos(roll), np.sin(roll)
-    x, y = position[:, 0], position[:, 1]
-    return np.column_stack([cos * x + sin * y, cos * y - sin * x])
+    x, y = position[..., 0], position[..., 1]
+    return np.stack([cos * x + sin * y, cos * y - sin * x], axis=-1)

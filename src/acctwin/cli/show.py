@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ElementRef,
         MagnetRow,
         Profile,
+        SettingRow,
         SupplyRow,
     )
 
@@ -77,7 +78,7 @@ def marked(profile: Profile, marks: Mapping[str, bool]) -> Profile:
 
 
 def families(profile: Profile) -> list[dict[str, Any]]:
-    """Return a row for each family, those that plans ask for first; and the RF."""
+    """Return a row for each family, those that plans ask for first; RF and pinger."""
     rows = {row.name: row for row in (*profile.magnets, *profile.bpms)}
     groups = profile.families()
     first = [family for family in (*MAGNET_FAMILIES, BPMS) if family in groups]
@@ -90,8 +91,8 @@ def families(profile: Profile) -> list[dict[str, Any]]:
         good = sum(supply.status for supply in profile.supplies)
         count = len(profile.supplies)
         found.append(_family(SUPPLIES, count, good, "current", "A"))
-    if profile.rf is not None:
-        found.append(_family(profile.rf.name, 1, 1, "frequency", "Hz"))
+    for row, component, unit in _settings(profile):
+        found.append(_family(row.name, 1, 1, component, unit))
     return found
 
 
@@ -103,20 +104,33 @@ def devices(profile: Profile, wanted: str) -> list[dict[str, Any]]:
     """
     rows = {row.name: row for row in (*profile.magnets, *profile.bpms)}
     groups = profile.families()
-    rf = profile.rf
-    if rf is not None and wanted == rf.name:
-        return [_device(rf.name, "", None, "Hz", (rf.low, rf.high, rf.delta), True)]
+    settings = _settings(profile)
+    for row, _, unit in settings:
+        if wanted == row.name:
+            numbers = (row.low, row.high, row.delta)
+            return [_device(row.name, "", None, unit, numbers, True)]
     supplies = [s for s in profile.supplies if wanted in (SUPPLIES, s.name)]
     if supplies:
         return [_supply(row) for row in supplies]
     names = groups.get(wanted) or ((wanted,) if wanted in rows else ())
     if not names:
         supplied = [SUPPLIES, *(supply.name for supply in profile.supplies)]
-        known = [*groups, *rows, *supplied, *([rf.name] if rf else [])]
+        known = [*groups, *rows, *supplied, *(row.name for row, _, _ in settings)]
         raise UnknownName(f"family or device of {profile.name}", wanted, known)
     s = _positions(profile)
     found = [_row(rows[name], s) for name in names]
     return sorted(found, key=lambda row: row["s"])
+
+
+def _settings(profile: Profile) -> list[tuple[SettingRow, str, str]]:
+    """Return what is set and is in no table, with its component and unit."""
+    pinger = profile.pinger
+    found = [
+        (profile.rf, "frequency", "Hz"),
+        (pinger.x if pinger else None, "hkick", "rad"),
+        (pinger.y if pinger else None, "vkick", "rad"),
+    ]
+    return [(row, component, unit) for row, component, unit in found if row]
 
 
 def _family(

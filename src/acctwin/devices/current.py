@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated as A
 
-from ophyd_async.core import DeviceConnector, SignalR, StandardReadable
+from ophyd_async.core import (
+    AsyncStatus,
+    DeviceConnector,
+    SignalR,
+    StandardReadable,
+    TriggerableCommand,
+)
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
+from acctwin.devices.sealed import Sealed
 
 
-class Dcct(StandardReadable):
+class Dcct(Sealed, StandardReadable):
     """Direct-current transformer.
 
     Attributes:
-        current: Stored beam current [A]; 0 when the beam is lost.
+        current: Stored beam current [A]; 0 when the beam is lost. Its time stamp is
+            the machine's own time.
+        acquire: Takes a fresh reading.
     """
 
     _child_name_separator = "_"
     current: A[SignalR[float], Channel("current", "A"), Format.HINTED_UNCACHED_SIGNAL]
+    acquire: A[TriggerableCommand, Channel("acquire")]
 
     def __init__(self, connector: DeviceConnector, name: str = "dcct") -> None:
         super().__init__(name=name, connector=connector)
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Wait for a current that is newer than this call."""
+        await self.acquire.trigger()

@@ -13,13 +13,17 @@ from acctwin.analysis.optics import LocalOptics
 from acctwin.defaults import Defaults
 from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
+from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.family import Family
 from acctwin.devices.magnet import MagnetFamily
+from acctwin.devices.pinger import Pinger
 from acctwin.devices.rf import Rf
+from acctwin.devices.sealed import Sealed
 from acctwin.devices.setpoint import Settable
 from acctwin.devices.status import StatusBoard
 from acctwin.devices.supply import SupplyFamily
 from acctwin.devices.tune import TuneMonitor
+from acctwin.devices.turns import TurnByTurn
 from acctwin.errors import UnknownName
 from acctwin.names import BPMS, MAGNET_FAMILIES, FloatArray
 
@@ -120,7 +124,7 @@ class NoReferences:
         return ()
 
 
-class Machine(Device):
+class Machine(Sealed):
     """The devices of one machine.
 
     ``machine.hcm`` is a family, ``machine["QF1A"]`` any family or device by its
@@ -135,6 +139,9 @@ class Machine(Device):
         rf: The RF frequency, where there is RF.
         tune: The tune monitor.
         dcct: The beam current monitor.
+        emittance: The emittance monitor, where there is one.
+        turns: The turn-by-turn records of the BPMs, where they take any.
+        pinger_x, pinger_y: The kick of a turn-by-turn record, where there is one.
         status: Which devices are good.
         defaults: What plans do when they are not told.
         design: The design model, for predictions.
@@ -155,6 +162,10 @@ class Machine(Device):
     rf: Rf
     tune: TuneMonitor
     dcct: Dcct
+    emittance: EmittanceMonitor
+    turns: TurnByTurn
+    pinger_x: Pinger
+    pinger_y: Pinger
 
     def __init__(
         self,

@@ -11,16 +11,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import BeamLost, LimitError, UnknownName
-from acctwin.model import response
-from acctwin.model.chromaticity import chromaticity_of
+from acctwin.model import local, response
+from acctwin.model.chromaticity import chromaticity_of, slip_factor_of
 from acctwin.model.compiled import RF, CompiledRing
+from acctwin.model.coupling import coupling_response
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.equilibrium import equilibrium_of
 from acctwin.model.matrices import TurnMap
 from acctwin.model.optics import Modes, modes_of, optics_at
 from acctwin.model.orbit import Anchor, OrbitFinder
+from acctwin.model.pieces import Pieces, check_component, monitors_of, pieces_of
 from acctwin.model.pyat import Lattice
+from acctwin.model.turn_by_turn import turn_by_turn
 from acctwin.names import FloatArray, IntArray
 
 T = TypeVar("T")
@@ -147,6 +151,79 @@ class AtEngine:
             ),
         )
 
+    def slip_factor(self) -> float:
+        """Return η = αc − 1/γ²: a turn is longer in time by η·δ."""
+        return self._product(
+            "slip_factor", lambda: slip_factor_of(self._ring, self._maps())
+        )
+
+    def local_optics(self, places: Sequence[str]) -> LocalOptics:
+        """Return the optics at monitors, or averaged along knobs' elements."""
+        pieces = pieces_of(self._ring, places)
+        return local.local_optics(pieces, self._optics_around(pieces))
+
+    def tune_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return dQ/d(b1 knob) in x and y, (2, n).
+
+        Raises:
+            PlanError: A knob is not a quadrupole strength.
+        """
+        check_component(self._ring, self._indices(knobs), "b1", "the tunes")
+        pieces = pieces_of(self._ring, knobs)
+        return local.tune_response(pieces, self._optics_around(pieces))
+
+    def chromaticity_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return d(dQ/dδ)/d(b2 knob) in x and y, (2, n).
+
+        Raises:
+            PlanError: A knob is not a sextupole strength.
+        """
+        check_component(self._ring, self._indices(knobs), "b2", "the chromaticity")
+        pieces = pieces_of(self._ring, knobs)
+        return local.chromaticity_response(pieces, self._optics_around(pieces))
+
+    def place_response(self, places: Sequence[str], knobs: Sequence[str]) -> FloatArray:
+        """Return d(x, px, y, py)/d(knob), (4, n_places, n).
+
+        A place is a monitor, or the entrance of the elements of a knob.
+        """
+        chosen, entrances = self._indices(knobs), pieces_of(self._ring, places)
+        return response.moved_at(
+            self._ring,
+            self._maps(),
+            self._sources(chosen),
+            chosen,
+            entrances.entrances,
+        )[:4]
+
+    def coupling_response(
+        self, monitors: Sequence[str], knobs: Sequence[str], skews: Sequence[str]
+    ) -> FloatArray:
+        """Return d(orbit response)/d(a1 knob), (2·n_mon, n, n_skews).
+
+        Raises:
+            PlanError: A skew is not a skew quadrupole strength.
+        """
+        chosen, changed = self._indices(knobs), self._indices(skews)
+        check_component(self._ring, changed, "a1", "the coupling")
+        return coupling_response(
+            self._ring,
+            self._maps(),
+            monitors_of(self._ring, monitors),
+            chosen,
+            self._sources(chosen),
+            changed,
+        )
+
+    def turn_by_turn(self, turns: int, kick: tuple[float, float]) -> FloatArray:
+        """Return x, y at the monitors after one kick [m], (turns, n_monitors, 2).
+
+        Args:
+            turns: How many turns; the kick is in the first.
+            kick: Horizontal and vertical kick at the pinger [rad].
+        """
+        return turn_by_turn(self._ring, self._anchor().start, turns, kick)
+
     def ring_copy(self) -> Lattice:
         """Return a deep copy of the true lattice, errors included (for tests)."""
         return self._ring.ring.deepcopy()
@@ -191,6 +268,10 @@ class AtEngine:
     def _optics(self, everywhere: bool) -> Optics:
         ring = self._ring
         places = slice(None) if everywhere else ring.monitors
+        return optics_at(self._maps(), self._modes(), places, ring.boundaries[places])
+
+    def _optics_around(self, pieces: Pieces) -> Optics:
+        places, ring = pieces.boundaries, self._ring
         return optics_at(self._maps(), self._modes(), places, ring.boundaries[places])
 
     def _indices(self, knobs: Sequence[str] | np.ndarray) -> IntArray:

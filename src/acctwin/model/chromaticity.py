@@ -1,4 +1,4 @@
-"""Chromaticity: the tunes a little above and below the energy of the beam.
+"""Chromaticity and slip factor: what a little more or less energy does.
 
 In 6D the energy is moved with the RF frequency, as on a real machine; in 4D δ is
 given. Both sides are tracked together.
@@ -48,6 +48,27 @@ def chromaticity_of(ring: CompiledRing, maps: TurnMap) -> FloatArray:
         tunes.append(fractional_tunes(matrix))
     change = (tunes[0] - tunes[1] + 0.5) % 1.0 - 0.5
     return change / (sides[4, 0] - sides[4, 1])
+
+
+def slip_factor_of(ring: CompiledRing, maps: TurnMap) -> float:
+    """Return η = αc − 1/γ²: how much longer, relatively, a turn takes for more δ.
+
+    pyAT tracks every particle at the speed of light, so its path gives αc alone. In 6D
+    that is the change of the path which a change of the RF frequency enforces over
+    that of the energy.
+
+    Args:
+        ring: The compiled ring.
+        maps: Maps about its closed orbit.
+    """
+    layout = ring.layout
+    if maps.dimensions == 6:
+        slope = ring.lengthening_slope()
+        longer = slope[5] / (maps.closing @ slope)[4]
+    else:
+        moved = -maps.closing @ maps.momentum[-1]
+        longer = maps.path[:4] @ moved + maps.path[4]
+    return float(longer / layout.circumference - 1 / layout.gamma**2)
 
 
 def _off_momentum(ring: CompiledRing, maps: TurnMap) -> FloatArray:

@@ -37,6 +37,7 @@ class CompiledRing:
         channels: Of each knob; none for the RF.
         components: Of each knob.
         monitors: Index of the element of each monitor, (n_monitors,).
+        pinger: Index of the element at whose entrance the beam is kicked.
         boundaries: Position of every element boundary [m], (n_elements + 1,).
         is_kick: Which knobs leave the optics alone to first order: steerers and the
             RF, (n_knobs,).
@@ -57,6 +58,9 @@ class CompiledRing:
         self.components = tuple(components)
         monitors = [elements_of(ring, m.element, places)[0] for m in spec.monitors]
         self.monitors = np.array(monitors, dtype=np.int64)
+        self.pinger = 0
+        if spec.pinger is not None:
+            self.pinger = elements_of(ring, spec.pinger, places)[0]
         self._shifts = _shifts(ring, spec, places)
         self.tracker = Tracker(ring)
         self.alignment = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import UnknownName
 from acctwin.model.engine import Engine
 from acctwin.names import FloatArray
@@ -13,6 +14,9 @@ from acctwin.names import FloatArray
 
 class Design:
     """Predictions of an engine that knows no errors.
+
+    Names are those of the profile. Every method raises
+    :class:`acctwin.errors.UnknownName` for one that the model does not have.
 
     Args:
         engine: The design model's engine; it is asked only when it is needed.
@@ -32,9 +36,6 @@ class Design:
 
         Returns:
             Matrix [m/rad], or [m/Hz] for the RF, (2·n_monitors, n_actuators).
-
-        Raises:
-            UnknownName: A monitor or an actuator that the model does not have.
         """
         known = self._engine.layout.monitors
         index = {name: i for i, name in enumerate(known)}
@@ -45,6 +46,91 @@ class Design:
         matrix = self._engine.orbit_response(list(actuators))
         return matrix[np.concatenate([rows, rows + len(known)])]
 
+    def place_response(
+        self, places: Sequence[str], actuators: Sequence[str]
+    ) -> FloatArray:
+        """Return d(x, px, y, py)/d(actuator) at some places.
+
+        Args:
+            places: BPMs, and magnets, of which the entrance is meant.
+            actuators: Magnets, or ``"rf"``.
+
+        Returns:
+            [m or rad, per unit of the actuator], (4, n_places, n_actuators).
+        """
+        return self._engine.place_response(list(places), list(actuators))
+
+    def optics(self, places: Sequence[str]) -> LocalOptics:
+        """Return the optics at BPMs, or averaged along magnets.
+
+        Args:
+            places: BPMs and magnets.
+        """
+        return self._engine.local_optics(list(places))
+
+    def tunes(self) -> FloatArray:
+        """Return qx, qy with integer part, and qs (0 without RF), (3,)."""
+        return self._engine.tunes()
+
+    def chromaticity(self) -> FloatArray:
+        """Return dQ/dδ in x and y, (2,)."""
+        return self._engine.chromaticity()
+
+    def slip_factor(self) -> float:
+        """Return η = αc − 1/γ²: δ = −(Δf/f)/η."""
+        return self._engine.slip_factor()
+
+    def tune_response(self, magnets: Sequence[str]) -> FloatArray:
+        """Return dQ/d(strength) of quadrupoles in x and y.
+
+        Args:
+            magnets: Magnets whose strength is b1.
+
+        Returns:
+            [1 per unit of the strength: m², or m for a thin magnet], (2, n).
+
+        Raises:
+            PlanError: The strength of a magnet is not b1.
+        """
+        return self._engine.tune_response(list(magnets))
+
+    def chromaticity_response(self, magnets: Sequence[str]) -> FloatArray:
+        """Return d(dQ/dδ)/d(strength) of sextupoles in x and y.
+
+        Args:
+            magnets: Magnets whose strength is b2.
+
+        Returns:
+            [1 per unit of the strength: m³, or m² for a thin magnet], (2, n).
+
+        Raises:
+            PlanError: The strength of a magnet is not b2.
+        """
+        return self._engine.chromaticity_response(list(magnets))
+
+    def coupling_response(
+        self,
+        monitors: Sequence[str],
+        actuators: Sequence[str],
+        skews: Sequence[str],
+    ) -> FloatArray:
+        """Return d(orbit response)/d(strength) of skew quadrupoles.
+
+        Args:
+            monitors: BPMs.
+            actuators: Kick magnets, or ``"rf"``.
+            skews: Magnets whose strength is a1.
+
+        Returns:
+            x at all monitors, then y, (2·n_monitors, n_actuators, n_skews).
+
+        Raises:
+            PlanError: The strength of a skew is not a1.
+        """
+        return self._engine.coupling_response(
+            list(monitors), list(actuators), list(skews)
+        )
+
     def setpoints(self, knobs: Sequence[str]) -> FloatArray:
         """Return the strengths that magnets have in the design.
 
@@ -53,9 +139,6 @@ class Design:
 
         Returns:
             Strengths in each knob's unit, Hz for the RF, (n_knobs,).
-
-        Raises:
-            UnknownName: A knob that the model does not have.
         """
         layout = self._engine.layout
         index = {name: i for i, name in enumerate(layout.knobs)}

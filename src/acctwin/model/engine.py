@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from acctwin.analysis.optics import LocalOptics
 from acctwin.names import Component, FloatArray
 from acctwin.profiles.profile import ElementRef, LatticeSource
 
@@ -54,13 +55,16 @@ class Misalignment:
 class EngineSpec:
     """All that is needed to build an engine in another process.
 
-    The RF frequency, where the lattice has a cavity, is the knob ``"rf"`` [Hz].
+    The RF frequency, where the lattice has a cavity, is the knob ``"rf"`` [Hz]. The
+    beam is kicked for turn-by-turn data at the entrance of the pinger; None is the
+    beginning of the lattice.
     """
 
     lattice: LatticeSource
     knobs: tuple[Knob, ...]
     monitors: tuple[Monitor, ...]
     misalignments: tuple[Misalignment, ...] = ()
+    pinger: ElementRef | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,44 @@ class Engine(Protocol):
 
     def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return the same for the first turn: nothing upstream of a knob moves."""
+        ...
+
+    def slip_factor(self) -> float:
+        """Return η = αc − 1/γ²: a turn is longer in time by η·δ."""
+        ...
+
+    def local_optics(self, places: Sequence[str]) -> LocalOptics:
+        """Return the optics at monitors, or averaged along knobs' elements."""
+        ...
+
+    def tune_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return dQ/d(b1 knob) in x and y, (2, n)."""
+        ...
+
+    def chromaticity_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return d(dQ/dδ)/d(b2 knob) in x and y, (2, n)."""
+        ...
+
+    def place_response(self, places: Sequence[str], knobs: Sequence[str]) -> FloatArray:
+        """Return d(x, px, y, py)/d(knob), (4, n_places, n).
+
+        A place is a monitor, or the entrance of the elements of a knob.
+        """
+        ...
+
+    def coupling_response(
+        self, monitors: Sequence[str], knobs: Sequence[str], skews: Sequence[str]
+    ) -> FloatArray:
+        """Return d(:meth:`orbit_response`)/d(a1 knob), (2·n_mon, n, n_skews)."""
+        ...
+
+    def turn_by_turn(self, turns: int, kick: tuple[float, float]) -> FloatArray:
+        """Return x, y at the monitors after one kick [m], (turns, n_monitors, 2).
+
+        Args:
+            turns: How many turns; the kick is in the first.
+            kick: Horizontal and vertical kick at the pinger [rad].
+        """
         ...
 
     def close(self) -> None:

@@ -31,6 +31,8 @@ class Errors:
         bpm_noise: Rms noise of one reading [m].
         tune_noise: Rms noise of one reading of a tune.
         current_noise_a: Rms noise of one reading of the beam current [A].
+        bpm_noise_turn: Rms noise of one turn of a turn-by-turn record [m].
+        emittance_noise: Rms relative noise of one reading of an emittance.
     """
 
     misalignments: tuple[Misalignment, ...]
@@ -41,6 +43,8 @@ class Errors:
     bpm_noise: float
     tune_noise: float
     current_noise_a: float
+    bpm_noise_turn: float
+    emittance_noise: float
 
 
 def draw(profile: Profile, seed: int | None) -> Errors:
@@ -73,6 +77,8 @@ def draw(profile: Profile, seed: int | None) -> Errors:
         bpm_noise=bpm.noise,
         tune_noise=spread.tune_noise,
         current_noise_a=spread.current_noise_a,
+        bpm_noise_turn=bpm.noise_turn,
+        emittance_noise=spread.emittance_noise,
     )
 
 
@@ -87,6 +93,8 @@ def _ideal(profile: Profile) -> Errors:
         bpm_noise=0.0,
         tune_noise=0.0,
         current_noise_a=0.0,
+        bpm_noise_turn=0.0,
+        emittance_noise=0.0,
     )
 
 

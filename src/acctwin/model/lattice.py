@@ -17,6 +17,7 @@ from acctwin.profiles.profile import (
     ElementRef,
     LatticeSource,
     MagnetRow,
+    PingerRow,
     Profile,
 )
 
@@ -104,6 +105,9 @@ def match(profile: Profile) -> list[Fault]:
             fault = fault or _length_fault(row, ring, places)
         if fault is not None:
             faults.append(fault)
+    if profile.pinger is not None:
+        lost = _missing(profile.pinger, places)
+        faults += [] if lost is None else [lost]
     faults += _energy_fault(profile, ring)
     if profile.rf is not None and not any(isinstance(e, at.RFCavity) for e in ring):
         message = f"{profile.rf.name}: the lattice has no cavity; leave out `rf`"
@@ -138,7 +142,9 @@ def _load(path: Path, key: str | None) -> Lattice:
         ) from error
 
 
-def _missing(row: MagnetRow | BpmRow, places: dict[str, list[int]]) -> Fault | None:
+def _missing(
+    row: MagnetRow | BpmRow | PingerRow, places: dict[str, list[int]]
+) -> Fault | None:
     ref = row.element
     if ref.family not in places:
         near = did_you_mean(ref.family, places)

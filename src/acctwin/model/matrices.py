@@ -26,12 +26,14 @@ class TurnMap:
         transfer: From the beginning to every boundary, (n_elements + 1, n, n).
         momentum: d(x, px, y, py)/dδ at every boundary for a particle that starts
             with nothing but δ, (n_elements + 1, 4).
+        path: d(path length of the turn)/d(x, px, y, py, δ at the start), (5,).
     """
 
     start: FloatArray
     orbit: FloatArray
     transfer: FloatArray
     momentum: FloatArray
+    path: FloatArray
 
     @property
     def end(self) -> FloatArray:
@@ -93,6 +95,7 @@ def turn_map(tracker: Tracker, start: FloatArray, dimensions: int) -> TurnMap | 
         orbit=(plus[:, :, 0] + minus[:, :, 0]) / 2,
         transfer=np.ascontiguousarray(slopes[:, :dimensions, :dimensions]),
         momentum=np.ascontiguousarray(slopes[:, :4, 4]),
+        path=slopes[-1, 5, :5].copy(),
     )
 
 

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import EngineError
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.worker import read_message, write_message
@@ -106,6 +107,36 @@ class EngineProcess:
     def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return the same for the first turn: nothing upstream of a knob moves."""
         return self.submit("trajectory_response", knobs).result()
+
+    def slip_factor(self) -> float:
+        """Return η = αc − 1/γ²: a turn is longer in time by η·δ."""
+        return self.submit("slip_factor").result()
+
+    def local_optics(self, places: Sequence[str]) -> LocalOptics:
+        """Return the optics at monitors, or averaged along knobs' elements."""
+        return self.submit("local_optics", places).result()
+
+    def tune_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return dQ/d(b1 knob) in x and y, (2, n)."""
+        return self.submit("tune_response", knobs).result()
+
+    def chromaticity_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return d(dQ/dδ)/d(b2 knob) in x and y, (2, n)."""
+        return self.submit("chromaticity_response", knobs).result()
+
+    def place_response(self, places: Sequence[str], knobs: Sequence[str]) -> FloatArray:
+        """Return d(x, px, y, py at monitors or knobs)/d(knob), (4, n_places, n)."""
+        return self.submit("place_response", places, knobs).result()
+
+    def coupling_response(
+        self, monitors: Sequence[str], knobs: Sequence[str], skews: Sequence[str]
+    ) -> FloatArray:
+        """Return d(orbit response)/d(a1 knob), (2·n_mon, n, n_skews)."""
+        return self.submit("coupling_response", monitors, knobs, skews).result()
+
+    def turn_by_turn(self, turns: int, kick: tuple[float, float]) -> FloatArray:
+        """Return x, y at the monitors after one kick [m], (turns, n_monitors, 2)."""
+        return self.submit("turn_by_turn", turns, kick).result()
 
     def close(self) -> None:
         """End the child; requests that are not answered yet fail."""

@@ -89,7 +89,7 @@ def orbit_response(
     """Return d(x at all monitors, then y)/d(knob), (2·n_monitors, n_knobs)."""
     at_start = _at_start(maps, sources)
     closed = -(maps.closing @ maps.matrix) @ at_start
-    rows, is_behind = _rows(ring, maps), _is_behind(ring, sources)
+    rows, is_behind = _rows(maps, ring.monitors), _is_behind(ring, sources)
     moved = np.where(is_behind, rows @ (closed + at_start), rows @ closed)
     result = _collect(moved, sources)
     result[:, knobs == len(ring.channels)] = rows @ _rf_column(ring, maps)
@@ -103,8 +103,52 @@ def trajectory_response(
 
     Nothing moves before the knob's element, and nothing for the RF.
     """
-    moved = _rows(ring, maps) @ _at_start(maps, sources)
+    moved = _rows(maps, ring.monitors) @ _at_start(maps, sources)
     return _collect(np.where(_is_behind(ring, sources), moved, 0.0), sources)
+
+
+def moved_at(
+    ring: CompiledRing,
+    maps: TurnMap,
+    sources: Sources,
+    knobs: IntArray,
+    places: IntArray,
+) -> FloatArray:
+    """Return d(closed orbit at some boundaries)/d(knob), (n, n_places, n_knobs).
+
+    Args:
+        ring: The compiled ring.
+        maps: Maps of its present state.
+        sources: Of the knobs.
+        knobs: Indices of knobs.
+        places: Indices of element boundaries, in any order.
+    """
+    n, transfer = maps.dimensions, maps.transfer[places]
+    at_start = _at_start(maps, sources)
+    closed = -(maps.closing @ maps.matrix) @ at_start
+    is_behind = places[:, None, None] >= sources.exits
+    moved = transfer @ closed + np.where(is_behind, transfer @ at_start, 0.0)
+    flat = moved.reshape(len(places) * n, len(sources.exits))
+    result = _collect(flat, sources)
+    result = result.reshape(len(places), n, -1)
+    result[:, :, knobs == len(ring.channels)] = transfer @ _rf_column(ring, maps)
+    return result.transpose(1, 0, 2)
+
+
+def from_sources(maps: TurnMap, monitors: IntArray, exits: IntArray) -> FloatArray:
+    """Return d(x at monitors, then y)/d(source), (n_exits, 2·n_monitors, n).
+
+    Args:
+        maps: Maps of the present state.
+        monitors: Indices of the monitors' elements.
+        exits: Boundaries at which the coordinates are changed.
+    """
+    n, rows = maps.dimensions, _rows(maps, monitors)
+    is_behind = np.tile(monitors[None, :] >= exits[:, None], (1, 2))
+    closed = -(maps.closing @ maps.matrix)
+    moved = rows @ closed + is_behind[:, :, None] * rows
+    back = np.linalg.inv(maps.transfer[exits])
+    return np.asarray(moved @ back, dtype=np.float64).reshape(len(exits), -1, n)
 
 
 def _at_start(maps: TurnMap, sources: Sources) -> FloatArray:
@@ -115,9 +159,9 @@ def _at_start(maps: TurnMap, sources: Sources) -> FloatArray:
     return np.asarray(solved[:, :, 0].T, dtype=np.float64)
 
 
-def _rows(ring: CompiledRing, maps: TurnMap) -> FloatArray:
-    """Return d(x at all monitors, then y)/d(start), (2·n_monitors, n)."""
-    seen = maps.transfer[ring.monitors][:, [0, 2], :]
+def _rows(maps: TurnMap, monitors: IntArray) -> FloatArray:
+    """Return d(x at the monitors, then y)/d(start), (2·n_monitors, n)."""
+    seen = maps.transfer[monitors][:, [0, 2], :]
     return np.ascontiguousarray(seen.transpose(1, 0, 2)).reshape(-1, maps.dimensions)
 
 

@@ -22,4 +22,5 @@ def spec_of(profile: Profile, misalignments: Sequence[Misalignment] = ()) -> Eng
         ),
         monitors=tuple(Monitor(row.name, row.element) for row in profile.bpms),
         misalignments=tuple(misalignments),
+        pinger=None if profile.pinger is None else profile.pinger.element,
     )

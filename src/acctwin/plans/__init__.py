@@ -4,8 +4,11 @@ Each takes the machine first, checks limits and status before it moves anything,
 puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
+from acctwin.plans.bump import orbit_bump
 from acctwin.plans.correction import correct_orbit
 from acctwin.plans.cycle import cycle
+from acctwin.plans.feedback import orbit_feedback
+from acctwin.plans.lifetime import measure_lifetime
 from acctwin.plans.machine_state import compare_machine, save_machine
 from acctwin.plans.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.reference import promote_reference, roll_back_reference
@@ -17,10 +20,13 @@ __all__ = [
     "compare_machine",
     "correct_orbit",
     "cycle",
+    "measure_lifetime",
     "measure_orbit",
     "measure_orbit_response",
     "measure_response",
     "monitor_orbit",
+    "orbit_bump",
+    "orbit_feedback",
     "promote_reference",
     "restore_machine",
     "roll_back_reference",

@@ -1,8 +1,7 @@
-"""What an orbit correction works with: which knobs, which BPMs, which matrix."""
+"""What an orbit correction works with: how it is solved, and of which matrix."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,27 +9,22 @@ from typing import Any
 import numpy as np
 from bluesky.utils import MsgGenerator
 
-from acctwin.analysis.correction import Solution, solve_correction
+from acctwin.analysis.correction import (
+    Inverse,
+    Solution,
+    invert_response,
+    solve_correction,
+    solve_micado,
+)
 from acctwin.analysis.orbit import OrbitResult
 from acctwin.analysis.response import ResponseResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError, UnknownName
-from acctwin.names import HCM, PLANES, VCM, FloatArray, IntArray
-from acctwin.plans import orbit as orbit_plan
-from acctwin.plans import response as response_plan
-from acctwin.plans.guards import require
-from acctwin.plans.reference import (
-    ORBIT,
-    ORBIT_RESPONSE,
-    current_reference,
-    refuse_other_machine,
-)
+from acctwin.names import PLANES, VCM, FloatArray
+from acctwin.plans.actuators import Units
+from acctwin.plans.knobs import Knobs
+from acctwin.plans.orbit_inputs import OrbitMatrix, goal_at, orbit_matrix, resolve
 from acctwin.plans.stubs import ask
-
-log = logging.getLogger(__name__)
-
-#: What is said to use no reference: the design model, and no orbit.
-MODEL, ZERO = "model", "zero"
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,9 @@ class Options:
     iterations: int
     rf: bool
     readings: int
+    units: Units = "physics"
+    best: int | None = None
+    keep_energy: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,103 +49,82 @@ class Task:
 
     Attributes:
         machine: The machine.
-        devices: Families, and the RF, that are set.
-        knobs: Name of each knob, in the order of the matrix's columns.
-        places: Index of each knob in its device's array, by device.
-        rows: Which of the good BPMs are in the matrix, (n_bpm,).
-        matrix: Response, (2·n_bpm, n_knobs).
+        response: Knobs, BPMs, and the matrix between them.
         goal: x then y [m], (2·n_bpm,).
         monitor_weights: (2·n_bpm,).
         freedom: Relative freedom of each knob, (n_knobs,).
+        held: Coefficients of a sum of the knobs that must not change, (n_knobs,), or
+            None.
         options: How it is solved and applied.
     """
 
     machine: Machine
-    devices: tuple[Any, ...]
-    knobs: tuple[str, ...]
-    places: tuple[IntArray, ...]
-    rows: IntArray
-    matrix: FloatArray
+    response: OrbitMatrix
     goal: FloatArray
     monitor_weights: FloatArray
     freedom: FloatArray
+    held: FloatArray | None
     options: Options
+
+    @property
+    def knobs(self) -> Knobs:
+        """What is set."""
+        return self.response.knobs
+
+    @property
+    def devices(self) -> tuple[Any, ...]:
+        """Families, and the RF, that are set."""
+        return self.knobs.devices
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Response, (2·n_bpm, n_knobs)."""
+        return self.response.matrix
 
     def residual(self, orbit: OrbitResult) -> FloatArray:
         """Return orbit minus goal at the BPMs in the matrix, x then y [m]."""
-        return np.concatenate([orbit.x[self.rows], orbit.y[self.rows]]) - self.goal
+        return self.response.flat(orbit) - self.goal
 
     def solve(self, residual: FloatArray) -> Solution:
         """Return the steps that cancel a residual."""
-        size = np.sqrt(np.mean(np.square(self.matrix), axis=0))
-        return solve_correction(
-            self.matrix,
-            residual,
-            monitor_weights=self.monitor_weights,
-            actuator_weights=self.freedom / np.where(size > 0.0, size, np.inf),
-            singular_values=self.options.singular_values,
-            cutoff=self.options.cutoff,
-            tikhonov=self.options.tikhonov,
-        )
-
-    def moves(
-        self, start: Sequence[Any], steps: FloatArray
-    ) -> list[tuple[Any, float | FloatArray]]:
-        """Return where each device goes when steps are added to its start."""
-        moves: list[tuple[Any, float | FloatArray]] = []
-        ends = np.cumsum([len(places) for places in self.places])
-        shares = np.split(steps, ends[:-1])
-        for device, before, places, share in zip(
-            self.devices, start, self.places, shares, strict=True
-        ):
-            wanted = np.array(before, dtype=np.float64, ndmin=1)
-            wanted[places] += share
-            moves.append((device, wanted if np.ndim(before) else float(wanted[0])))
-        return moves
-
-    def setpoints(self, start: Sequence[Any], steps: FloatArray) -> FloatArray:
-        """Return where each knob goes, (n_knobs,)."""
-        return np.concatenate([
-            np.atleast_1d(value)[places]
-            for (_, value), places in zip(
-                self.moves(start, steps), self.places, strict=True
+        if self.options.best is not None:
+            return solve_micado(
+                self.matrix,
+                residual,
+                self.options.best,
+                monitor_weights=self.monitor_weights,
+                actuator_weights=self.freedom,
+                always=np.array([name == "rf" for name in self.knobs.names]),
+                held=self.held,
             )
-        ])
+        return solve_correction(self.matrix, residual, **self._how())
+
+    def inverse(self) -> Inverse:
+        """Return what turns a residual into steps, for use again and again."""
+        return invert_response(self.matrix, **self._how())
+
+    def keeping(self, solution: Solution) -> Task:
+        """Return the task of the next iteration: chosen correctors stay chosen."""
+        if self.options.best is None:
+            return self
+        return replace(self, freedom=np.where(solution.steps != 0.0, self.freedom, 0.0))
 
     def predicted(self, before: OrbitResult, residual: FloatArray) -> OrbitResult:
         """Return the orbit that a residual stands for, at the BPMs in the matrix."""
-        x, y = before.x.copy(), before.y.copy()
-        x[self.rows], y[self.rows] = np.split(residual + self.goal, 2)
+        x, y, rows = before.x.copy(), before.y.copy(), self.response.rows
+        x[rows], y[rows] = np.split(residual + self.goal, 2)
         return replace(before, x=x, y=y)
 
-
-def response_or_reference(
-    machine: Machine, response: ResponseResult | str | None
-) -> MsgGenerator[ResponseResult | str | None]:
-    """Return what was given, else the uid of the reference; None: the design model."""
-    if response is None:
-        response = yield from current_reference(machine, ORBIT_RESPONSE)
-    return None if response == MODEL else response
-
-
-def goal_or_reference(
-    machine: Machine, goal: OrbitResult | str | None
-) -> MsgGenerator[OrbitResult | None]:
-    """Return what was given, else the reference orbit; None: zero.
-
-    Raises:
-        PlanError: The orbit is of another machine.
-    """
-    if goal is None:
-        goal = yield from current_reference(machine, ORBIT)
-    if goal is None or goal == ZERO:
-        return None
-    if isinstance(goal, OrbitResult):
-        return goal
-    uid = goal
-    run = yield from ask(lambda: machine.runs.run(uid))
-    refuse_other_machine(machine, run)
-    return orbit_plan.analyse(run)
+    def _how(self) -> dict[str, Any]:
+        size = np.sqrt(np.mean(np.square(self.matrix), axis=0))
+        return {
+            "monitor_weights": self.monitor_weights,
+            "actuator_weights": self.freedom / np.where(size > 0.0, size, np.inf),
+            "singular_values": self.options.singular_values,
+            "cutoff": self.options.cutoff,
+            "tikhonov": self.options.tikhonov,
+            "held": self.held,
+        }
 
 
 def prepare(
@@ -158,109 +134,55 @@ def prepare(
     options: Options,
     bpm_weights: Mapping[str, float],
     corrector_weights: Mapping[str, float],
+    plan_name: str = "correct_orbit",
 ) -> MsgGenerator[Task]:
     """Choose the good BPMs and correctors that the response knows.
 
     Raises:
-        PlanError: There are none, or the goal does not know a BPM.
+        PlanError: There are none, or the goal does not know a BPM; or the options
+            make no sense together.
         UnknownName: A weight for something that takes no part.
     """
-    measured = yield from _resolve(machine, response)
-    families = [getattr(machine, name) for name in (HCM, VCM) if machine.has(name)]
-    bpms = machine.bpms.good().names
-    rows = [i for i, name in enumerate(bpms) if _is_known(name, measured)]
-    used = [bpms[i] for i in rows]
-    places = [_places(family, measured) for family in families]
-    names = [
-        family.names[i]
-        for family, chosen in zip(families, places, strict=True)
-        for i in chosen
-    ]
-    if not rows or not names:
-        raise PlanError("no good BPM, or no good corrector, is in the response")
-    labels = [f"{name}:{plane}" for plane in PLANES for name in used]
-    matrix = measured.block(labels, names)
-    if options.rf:
-        require(machine, ["rf"], "the RF cannot be a knob")
-        column = yield from _rf_column(machine, measured, labels, used)
-        matrix = np.column_stack([matrix, column])
-        families, places = [*families, machine.rf], [*places, np.array([0])]
-        names = [*names, "rf"]
+    _check(options)
+    units = options.units
+    measured = yield from resolve(machine, response, plan_name, units)
+    chosen = yield from orbit_matrix(machine, measured, units, rf=options.rf)
+    held = None
+    if options.keep_energy:
+        held = yield from _energy(machine, chosen.knobs)
     return Task(
         machine=machine,
-        devices=tuple(families),
-        knobs=tuple(names),
-        places=tuple(places),
-        rows=np.array(rows),
-        matrix=matrix,
-        goal=_goal(goal, used),
-        monitor_weights=np.tile(_weights(bpm_weights, used), 2),
-        freedom=_weights(corrector_weights, names),
+        response=chosen,
+        goal=goal_at(goal, chosen.bpms),
+        monitor_weights=np.tile(_weights(bpm_weights, chosen.bpms), len(PLANES)),
+        freedom=_weights(corrector_weights, chosen.knobs.names),
+        held=held,
         options=options,
     )
 
 
-def _resolve(
-    machine: Machine, response: ResponseResult | str | None
-) -> MsgGenerator[ResponseResult]:
-    if isinstance(response, ResponseResult):
-        return response
-    if isinstance(response, str):
-        run = yield from ask(lambda: machine.runs.run(response))
-        return response_plan.analyse(run)
-    log.warning(
-        "correct_orbit: no measured response was given, and there is no reference in "
-        "use; using the design model's"
-    )
-    families = [getattr(machine, name) for name in (HCM, VCM) if machine.has(name)]
-    actuators = tuple(name for family in families for name in family.names)
-    bpms = machine.bpms.names
-    matrix = yield from ask(lambda: machine.design.orbit_response(bpms, actuators))
-    return ResponseResult(
-        matrix=matrix,
-        sigma=np.full_like(matrix, np.nan),
-        monitors=tuple(f"{name}:{plane}" for plane in PLANES for name in bpms),
-        actuators=actuators,
-        deltas=np.zeros(len(actuators)),
-        units=("m/rad",) * len(actuators),
-    )
+def _check(options: Options) -> None:
+    if options.best is not None and options.best < 1:
+        raise PlanError(f"best is at least 1 corrector, not {options.best}")
+    if options.keep_energy and options.units == "hardware":
+        raise PlanError(
+            "keep_energy sums kicks times dispersion, and units='hardware' sets "
+            "currents: leave one of them out"
+        )
 
 
-def _is_known(bpm: str, measured: ResponseResult) -> bool:
-    return all(f"{bpm}:{plane}" in measured.monitors for plane in PLANES)
+def _energy(machine: Machine, knobs: Knobs) -> MsgGenerator[FloatArray]:
+    """Return what a kick of each corrector does to the path length [m], (n_knobs,).
 
-
-def _places(family: Any, measured: ResponseResult) -> IntArray:
-    """Return which good members of a family the response knows."""
-    known = set(measured.actuators)
-    chosen = [
-        i
-        for i, (name, good) in enumerate(zip(family.names, family.status, strict=True))
-        if good and name in known
-    ]
-    return np.array(chosen, dtype=np.int64)
-
-
-def _rf_column(
-    machine: Machine, measured: ResponseResult, labels: list[str], bpms: list[str]
-) -> MsgGenerator[FloatArray]:
-    name = machine.rf.info.name
-    if name in measured.actuators:
-        return measured.block(labels, [name])[:, 0]
-    log.warning("correct_orbit: the response holds no RF; using the design model's")
-    column = yield from ask(lambda: machine.design.orbit_response(bpms, ["rf"]))
-    return column[:, 0]
-
-
-def _goal(goal: OrbitResult | None, bpms: list[str]) -> FloatArray:
-    if goal is None:
-        return np.zeros(2 * len(bpms))
-    index = {name: i for i, name in enumerate(goal.names)}
-    missing = [name for name in bpms if name not in index]
-    if missing:
-        raise PlanError(f"the goal has no value for {', '.join(missing[:5])}")
-    rows = [index[name] for name in bpms]
-    return np.concatenate([goal.x[rows], goal.y[rows]])
+    A kick θ where the dispersion is η makes the closed orbit longer by ηθ; with the
+    RF as it is, the energy has to follow: δ = −Σηθ / (α_c C).
+    """
+    names = [name for name in knobs.names if name != "rf"]
+    local = yield from ask(lambda: machine.design.optics(names))
+    vertical = set(machine[VCM].names) if machine.has(VCM) else set()
+    plane = [int(name in vertical) for name in names]
+    path = dict(zip(names, local.dispersion[np.arange(len(names)), plane], strict=True))
+    return np.array([path.get(name, 0.0) for name in knobs.names])
 
 
 def _weights(given: Mapping[str, float], names: Sequence[str]) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from bluesky.preprocessors import contingency_wrapper
 from bluesky.utils import MsgGenerator
@@ -13,6 +13,9 @@ from acctwin.errors import DeviceError, LimitError, PlanError, RestoreError
 from acctwin.plans.stubs import Reading, move, setpoints
 
 T = TypeVar("T")
+
+#: Puts devices back to what each was set to; raises RestoreError where it cannot.
+PutBack: TypeAlias = Callable[[Sequence[tuple[Any, Any]]], MsgGenerator[None]]
 
 
 def require(machine: Machine, names: Iterable[str], purpose: str) -> None:
@@ -71,17 +74,31 @@ def restoring(
 
 
 def restoring_on_failure(
-    devices: Sequence[Any], body: Callable[[], MsgGenerator[T]]
+    devices: Sequence[Any],
+    body: Callable[[], MsgGenerator[T]],
+    *,
+    stays_after: tuple[type[Exception], ...] = (),
 ) -> MsgGenerator[T]:
-    """Run a plan whose purpose is to move; put the devices back only if it fails."""
+    """Run a plan whose purpose is to move; put the devices back only if it fails.
+
+    Args:
+        devices: What is put back.
+        body: The plan.
+        stays_after: What is no failure: the devices stay where they are.
+    """
     before = yield from setpoints(devices)
-    return (yield from _restoring(list(zip(devices, before, strict=True)), body))
+    pairs = list(zip(devices, before, strict=True))
+    return (yield from _restoring(pairs, body, stays_after))
 
 
 def _restoring(
-    pairs: Sequence[tuple[Any, Any]], body: Callable[[], MsgGenerator[T]]
+    pairs: Sequence[tuple[Any, Any]],
+    body: Callable[[], MsgGenerator[T]],
+    stays_after: tuple[type[Exception], ...] = (),
 ) -> MsgGenerator[T]:
     def failed(error: Exception) -> MsgGenerator[None]:
+        if isinstance(error, stays_after):
+            return
         try:
             yield from restore(pairs)
         except RestoreError as late:

@@ -24,7 +24,12 @@ from acctwin.plans.targets import Target, good_part, one_each, settable, title
 
 @plan
 def step(
-    machine: Machine, name: Target, delta: ArrayLike, *, units: Units = "physics"
+    machine: Machine,
+    name: Target,
+    delta: ArrayLike,
+    *,
+    units: Units = "physics",
+    steps: int = 1,
 ) -> MsgGenerator[Any]:
     """Change a magnet, a supply, the RF, or a whole family, by an increment.
 
@@ -36,6 +41,7 @@ def step(
             good members, or one for each.
         units: ``"physics"``: the strength; ``"hardware"``: the current of the
             supplies behind it [A].
+        steps: In how many equal steps; each is waited for.
 
     Returns:
         The new setpoint; (n_good,) for a family.
@@ -47,9 +53,10 @@ def step(
     """
     job = _job(machine, name, units)
     change = one_each(delta, job.knobs)
-    args = {"name": title(name), "delta": _plain(delta), "units": units}
+    args = {"name": title(name), "delta": _plain(delta), "units": units, "steps": steps}
     metadata = {"plan_name": "step", "plan_args": args}
-    return (yield from _run(job, lambda start: start + change, True, metadata))
+    way = _Way(lambda start: start + change, steps)
+    return (yield from _run(job, way, metadata))
 
 
 @plan
@@ -59,6 +66,7 @@ def set_values(
     value: ArrayLike,
     *,
     units: Units = "physics",
+    steps: int = 1,
     wait: bool = True,
 ) -> MsgGenerator[Any]:
     """Set a magnet, a supply, the RF, or a whole family.
@@ -74,6 +82,7 @@ def set_values(
             or one for each.
         units: ``"physics"``: the strength; ``"hardware"``: the current of the
             supplies behind it [A].
+        steps: In how many equal steps; each is waited for. 1: it jumps.
         wait: False: return when the setpoints are taken, not when the readbacks
             have arrived; nobody notices then if they never do.
 
@@ -82,7 +91,8 @@ def set_values(
 
     Raises:
         UnknownName: Nothing is called that.
-        PlanError: The device cannot be set, or its status is bad.
+        PlanError: The device cannot be set, or its status is bad; or it was asked for
+            steps that nobody waits for.
         LimitError: A wrong number of values, or one that is outside the limits or
             not a number; nothing was moved.
         DeviceError: A readback did not arrive.
@@ -93,10 +103,37 @@ def set_values(
         "name": title(name),
         "value": _plain(value),
         "units": units,
+        "steps": steps,
         "wait": wait,
     }
     metadata = {"plan_name": "set_values", "plan_args": args}
-    return (yield from _run(job, lambda _: wanted, wait, metadata))
+    return (yield from _run(job, _Way(lambda _: wanted, steps, wait), metadata))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the new setpoints are reached.
+
+    Attributes:
+        wanted_from: Returns them, given where the knobs are, (n_knobs,).
+        steps: In how many steps.
+        wait: Whether the readbacks are waited for.
+    """
+
+    wanted_from: Callable[[FloatArray], FloatArray]
+    steps: int
+    wait: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise PlanError(f"steps is at least 1, not {self.steps}")
+        if self.steps > 1 and not self.wait:
+            raise PlanError(f"{self.steps} steps are a ramp only if each is waited for")
+
+    def points(self, start: FloatArray, wanted: FloatArray) -> list[FloatArray]:
+        """Return where the knobs are set to, one after the other."""
+        shares = np.arange(1, self.steps) / self.steps
+        return [*(start + share * (wanted - start) for share in shares), wanted]
 
 
 @dataclass(frozen=True)
@@ -135,23 +172,19 @@ def _job(machine: Machine, target: Target, units: Units) -> _Job:
     return _Job(knobs, held, moved, behind, boxes([asked, *held, *behind]), is_single)
 
 
-def _run(
-    job: _Job,
-    wanted_from: Callable[[FloatArray], FloatArray],
-    wait: bool,
-    metadata: dict[str, Any],
-) -> MsgGenerator[Any]:
+def _run(job: _Job, way: _Way, metadata: dict[str, Any]) -> MsgGenerator[Any]:
     bounds = bounds_of([knob.info for knob in job.knobs])
 
     def body(uid: str) -> MsgGenerator[Any]:
-        start = yield from starts(job.held, job.knobs)
-        wanted = bounds.check(wanted_from(np.array(start)))
+        start = np.array((yield from starts(job.held, job.knobs)))
+        wanted = bounds.check(way.wanted_from(start))
 
         def moved() -> MsgGenerator[None]:
-            yield Msg("checkpoint")
             yield from take(job.recorded)
-            yield from (move if wait else _send)(_settings(job, wanted))
-            yield from take(job.recorded)
+            for values in way.points(start, wanted):
+                yield Msg("checkpoint")
+                yield from (move if way.wait else _send)(_settings(job, values))
+                yield from take(job.recorded)
 
         yield from restoring_on_failure(job.behind, moved)
         return float(wanted[0]) if job.is_single else wanted

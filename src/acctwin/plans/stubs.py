@@ -62,6 +62,14 @@ def in_run(
 
 def take(devices: Sequence[Any], stream: str = "primary") -> MsgGenerator[Reading]:
     """Trigger, read and save some devices as one event; return the values."""
+    readings = yield from take_stamped(devices, stream)
+    return {key: item["value"] for key, item in readings.items()}
+
+
+def take_stamped(
+    devices: Sequence[Any], stream: str = "primary"
+) -> MsgGenerator[Mapping[str, Mapping[str, Any]]]:
+    """Do as :func:`take`; return ``value`` and ``timestamp`` [s] of each data key."""
     group = uuid.uuid4().hex
     waits = False
     for device in devices:
@@ -70,17 +78,16 @@ def take(devices: Sequence[Any], stream: str = "primary") -> MsgGenerator[Readin
             waits = True
     if waits:
         yield from wait_for(group)
-    values: dict[str, Any] = {}
+    readings: dict[str, Mapping[str, Any]] = {}
     try:
         yield Msg("create", None, name=stream)
         for device in devices:
-            reading = yield Msg("read", device)
-            values.update({key: item["value"] for key, item in reading.items()})
+            readings.update((yield Msg("read", device)))
     except Exception:
         yield Msg("drop")
         raise
     yield Msg("save")
-    return values
+    return readings
 
 
 def move(settings: Iterable[tuple[Any, Any]]) -> MsgGenerator[None]:

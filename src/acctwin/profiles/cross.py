@@ -16,22 +16,61 @@ from acctwin.errors import Fault, did_you_mean
 from acctwin.profiles.cells import check_numbers, parse_number
 from acctwin.profiles.document import Document, Way
 from acctwin.profiles.files import shown
+from acctwin.profiles.templates import TemplateError, parse_element
 
-RF_NUMBERS = ("low", "high", "tolerance", "delta")
+NUMBERS = ("low", "high", "tolerance", "delta")
 
 
 def rf_faults(document: Document, names: Collection[str]) -> list[Fault]:
     """Return what is wrong with the RF's numbers and name."""
-    numbers = {key: _number(document, ("rf", f"{key}_hz")) for key in RF_NUMBERS}
+    return _setting_faults(document, ("rf",), "hz", names)
+
+
+def pinger_faults(document: Document, names: Collection[str]) -> list[Fault]:
+    """Return what is wrong with the pinger's element, numbers and names."""
+    faults = _element_faults(document, ("pinger", "element"))
+    taken = {*names, document.at(("rf", "name"))} - {None}
+    for plane in ("x", "y"):
+        way: Way = ("pinger", plane)
+        faults += _setting_faults(document, way, "rad", taken)
+        low = _number(document, (*way, "low_rad"))
+        high = _number(document, (*way, "high_rad"))
+        if low < high and not low <= 0.0 <= high:
+            message = f"0 must be within the limits {low:g} … {high:g}: not charged"
+            faults.append(document.fault((*way, "low_rad"), message))
+        taken.add(document.at((*way, "name")))
+    return faults
+
+
+def _setting_faults(
+    document: Document, way: Way, unit: str, names: Collection[str]
+) -> list[Fault]:
+    """Return what is wrong with the numbers and the name of one thing that is set."""
+    numbers = {key: _number(document, (*way, f"{key}_{unit}")) for key in NUMBERS}
     faults = [
-        document.fault(("rf", f"{key}_hz"), message)
+        document.fault((*way, f"{key}_{unit}"), message)
         for key, message in check_numbers(**numbers)
     ]
-    name = document.at(("rf", "name"))
-    if name in names:
-        message = f"duplicate name {name!r}; a magnet or a BPM has it"
-        faults.append(document.fault(("rf", "name"), message))
+    name = document.at((*way, "name"))
+    if name is not None and name in names:
+        message = f"duplicate name {name!r}; another device has it"
+        faults.append(document.fault((*way, "name"), message))
     return faults
+
+
+def _element_faults(document: Document, way: Way) -> list[Fault]:
+    """Return a fault if an element is not a single one."""
+    text = document.at(way)
+    if not isinstance(text, str):
+        return []
+    try:
+        pattern = parse_element(text)
+    except TemplateError as error:
+        return [document.fault(way, str(error))]
+    if pattern.stop is not None or pattern.count > 1:
+        message = f"bad element {text!r}; write FAMILY or FAMILY[index]: a single one"
+        return [document.fault(way, message)]
+    return []
 
 
 def energy_ev(document: Document) -> float:

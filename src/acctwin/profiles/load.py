@@ -19,6 +19,7 @@ from acctwin.profiles.cross import (
     energy_faults,
     is_named,
     lattice_faults,
+    pinger_faults,
     rf_faults,
     unknown_devices,
     unknown_families,
@@ -123,7 +124,11 @@ def _cells(document: Document) -> tuple[int, ...] | None:
 
 def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
     names = {name for line in tables.named for name in line.names}
-    faults = [*cell_faults(document), *rf_faults(document, names)]
+    faults = [
+        *cell_faults(document),
+        *rf_faults(document, names),
+        *pinger_faults(document, names),
+    ]
     cells = [line.row.cells.get("families") for line in tables.lines]
     families = {name for cell in cells if cell for name in cell.text.split()}
     if families:
@@ -146,7 +151,9 @@ def _profile(
 ) -> Profile:
     from acctwin.profiles.values import (
         to_defaults,
+        to_diagnostics,
         to_imperfections,
+        to_pinger,
         to_rf,
         to_simulation,
     )
@@ -172,6 +179,8 @@ def _profile(
         supplies=supplies,
         energy_ev=None if schema.energy_gev is None else 1e9 * schema.energy_gev,
         simulation=to_simulation(schema),
+        pinger=to_pinger(schema.pinger, document),
+        diagnostics=to_diagnostics(schema.diagnostics),
     )
 
 

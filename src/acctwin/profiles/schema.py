@@ -14,7 +14,7 @@ from acctwin.profiles.profile import (
     Simulation,
 )
 from acctwin.profiles.schema_defaults import DefaultsSection
-from acctwin.profiles.section import Count, Number, Section, Spread
+from acctwin.profiles.section import Count, Number, Section, Spread, Whole
 from acctwin.profiles.templates import MOST
 
 
@@ -79,7 +79,7 @@ class DiagnosticsSection(Section):
     emittance: bool = Field(
         default=Diagnostics.emittance, description="there is an emittance monitor"
     )
-    turns: Annotated[Number, Field(ge=0, multiple_of=1)] = Field(
+    turns: Whole = Field(
         default=Diagnostics.turns,
         description="longest turn-by-turn record of the BPMs; 0: they take none",
     )

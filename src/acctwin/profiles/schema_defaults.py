@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from acctwin.defaults import (
+    BumpDefaults,
     CorrectionDefaults,
     CycleDefaults,
+    FeedbackDefaults,
+    LifetimeDefaults,
     OrbitDefaults,
     ResponseDefaults,
     WaitDefaults,
@@ -61,6 +64,44 @@ class CorrectionSection(Section):
     )
 
 
+class BumpSection(Section):
+    """Defaults of local bumps."""
+
+    closure: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        default=BumpDefaults.closure,
+        description="closed when no BPM outside sees more than this fraction of it",
+    )
+    iterations: Count = Field(
+        default=BumpDefaults.iterations, description="correctors set at most so often"
+    )
+    readings: Count = Field(
+        default=BumpDefaults.readings, description="readings averaged"
+    )
+
+
+class FeedbackSection(Section):
+    """Defaults of the orbit feedback."""
+
+    gain: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=FeedbackDefaults.gain, description="fraction applied in each cycle"
+    )
+    period_s: Spread = Field(
+        default=FeedbackDefaults.period_s, description="between two cycles [s]"
+    )
+    min_current_a: Spread = Field(
+        default=FeedbackDefaults.min_current_a,
+        description="below this beam current it holds still [A]",
+    )
+    wait_s: Annotated[Number, Field(gt=0)] = Field(
+        default=FeedbackDefaults.wait_s,
+        description="between two looks while there is no beam [s]",
+    )
+    give_up_s: Annotated[Number, Field(gt=0)] = Field(
+        default=FeedbackDefaults.give_up_s,
+        description="it fails after so long without beam [s]",
+    )
+
+
 class CycleSection(Section):
     """Defaults of hysteresis cycles."""
 
@@ -74,6 +115,23 @@ class CycleSection(Section):
     )
     settle_s: Spread = Field(
         default=CycleDefaults.settle_s, description="wait at each point [s]"
+    )
+
+
+class LifetimeSection(Section):
+    """Defaults of the lifetime measurement."""
+
+    precision: Annotated[Number, Field(gt=0)] = Field(
+        default=LifetimeDefaults.precision,
+        description="it ends when the relative standard error is below this",
+    )
+    max_s: Annotated[Number, Field(gt=0)] = Field(
+        default=LifetimeDefaults.max_s,
+        description="it ends after this time at the latest [s]",
+    )
+    min_readings: Annotated[Count, Field(ge=4)] = Field(
+        default=LifetimeDefaults.min_readings,
+        description="it does not end with fewer readings of a falling current",
     )
 
 
@@ -110,8 +168,15 @@ class DefaultsSection(Section):
     correction: CorrectionSection = Field(
         default_factory=CorrectionSection, description="correct_orbit"
     )
+    bump: BumpSection = Field(default_factory=BumpSection, description="orbit_bump")
+    feedback: FeedbackSection = Field(
+        default_factory=FeedbackSection, description="orbit_feedback"
+    )
     cycle: CycleSection = Field(
         default_factory=CycleSection, description="cycle of the magnets"
+    )
+    lifetime: LifetimeSection = Field(
+        default_factory=LifetimeSection, description="measure_lifetime"
     )
     waits: WaitSection = Field(
         default_factory=WaitSection, description="waiting for readbacks"

@@ -19,6 +19,7 @@ Spread = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(ge=-1, le=1)]
 Waveform = Annotated[tuple[Fraction, ...], Field(min_length=1)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
+Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 
 
 class Section(BaseModel):

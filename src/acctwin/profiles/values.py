@@ -9,14 +9,26 @@ from acctwin.defaults import Defaults
 from acctwin.profiles.document import Document
 from acctwin.profiles.profile import (
     BpmSpread,
+    Diagnostics,
+    ElementRef,
     Imperfections,
+    KickRow,
     MagnetSpread,
     Origin,
+    PingerRow,
     RfRow,
     Simulation,
 )
-from acctwin.profiles.schema import ImperfectionsSection, ProfileFile, Rf
+from acctwin.profiles.schema import (
+    DiagnosticsSection,
+    ImperfectionsSection,
+    Kick,
+    Pinger,
+    ProfileFile,
+    Rf,
+)
 from acctwin.profiles.schema_defaults import DefaultsSection
+from acctwin.profiles.templates import TemplateError, parse_element
 
 
 def to_rf(rf: Rf | None, document: Document) -> RfRow | None:
@@ -31,6 +43,41 @@ def to_rf(rf: Rf | None, document: Document) -> RfRow | None:
         delta=rf.delta_hz,
         origin=Origin(document.file, document.keys[("rf",)][0]),
     )
+
+
+def to_pinger(pinger: Pinger | None, document: Document) -> PingerRow | None:
+    """Return the pinger; None where there is none, or its element is none."""
+    if pinger is None:
+        return None
+    try:
+        pattern = parse_element(pinger.element)
+    except TemplateError:  # a fault already
+        return None
+    line, column = document.values[("pinger", "element")]
+    return PingerRow(
+        element=ElementRef(pattern.family, pattern.start),
+        x=_to_kick(pinger.x, document, "x"),
+        y=_to_kick(pinger.y, document, "y"),
+        origin=Origin(document.file, line, (("element", column),)),
+    )
+
+
+def _to_kick(kick: Kick | None, document: Document, plane: str) -> KickRow | None:
+    if kick is None:
+        return None
+    return KickRow(
+        name=kick.name,
+        low=kick.low_rad,
+        high=kick.high_rad,
+        tolerance=kick.tolerance_rad,
+        delta=kick.delta_rad,
+        origin=Origin(document.file, document.keys[("pinger", plane)][0]),
+    )
+
+
+def to_diagnostics(section: DiagnosticsSection) -> Diagnostics:
+    """Return which further instruments there are."""
+    return Diagnostics(**section.model_dump())
 
 
 def to_imperfections(section: ImperfectionsSection) -> Imperfections:
@@ -48,10 +95,17 @@ def to_imperfections(section: ImperfectionsSection) -> Imperfections:
     bpms = section.bpms
     return Imperfections(
         magnets=magnets,
-        bpms=BpmSpread(bpms.offset_m, bpms.gain, bpms.roll_rad, bpms.noise_m),
+        bpms=BpmSpread(
+            bpms.offset_m,
+            bpms.gain,
+            bpms.roll_rad,
+            bpms.noise_m,
+            bpms.noise_turn_m,
+        ),
         tune_noise=section.tune_noise,
         current_noise_a=section.current_noise_a,
         cut=section.cut,
+        emittance_noise=section.emittance_noise,
     )
 
 

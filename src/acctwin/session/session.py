@@ -13,8 +13,8 @@ from bluesky.run_engine import call_in_bluesky_event_loop
 from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
+from acctwin.backends.sim.faults import Faults
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.backends.sim.supplies import SimSupplies
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.references import References
 from acctwin.data.store import Store
@@ -91,9 +91,12 @@ class Session:
         return self._model
 
     @property
-    def simulation(self) -> SimSupplies:
-        """The simulated supplies: ``stick``, ``trip`` and ``repair`` them by name."""
-        return self._sim.supplies
+    def simulation(self) -> Faults:
+        """Faults of the simulated machine, to practise.
+
+        ``stick``, ``trip`` and ``repair`` supplies by name; let the machine ``drift``.
+        """
+        return Faults(self.profile, self._sim)
 
     @property
     def catalog(self) -> Any:
@@ -148,7 +151,8 @@ class Session:
         Returns:
             A number for a device, (n_good,) for a family or a selection. The orbit
             of ``"bpms"``, x then y [m], (2, n_good); the fractional tunes and the
-            synchrotron tune of ``"tune"``, (3,); the current of ``"dcct"`` [A].
+            synchrotron tune of ``"tune"``, (3,); the emittances of ``"emittance"``
+            [m rad], (2,); the current of ``"dcct"`` [A].
         """
         return self.run(read_values(self.machine, name, what, units=units))
 
@@ -158,14 +162,18 @@ class Session:
         value: float | Sequence[float] | FloatArray,
         *,
         units: Units = "physics",
+        steps: int = 1,
         wait: bool = True,
     ) -> Any:
         """Set a magnet, a supply, the RF, or a family; see :func:`plans.set_values`.
 
         All values are checked before anything moves. A number goes to every good
-        member of a family; an array has one value for each.
+        member of a family; an array has one value for each. It jumps, or goes there
+        in equal ``steps``.
         """
-        return self.run(set_values(self.machine, name, value, units=units, wait=wait))
+        return self.run(
+            set_values(self.machine, name, value, units=units, steps=steps, wait=wait)
+        )
 
     def step(
         self,
@@ -173,9 +181,10 @@ class Session:
         delta: float | Sequence[float] | FloatArray,
         *,
         units: Units = "physics",
+        steps: int = 1,
     ) -> Any:
         """Change a setpoint by an increment; see :func:`plans.step`."""
-        return self.run(step(self.machine, name, delta, units=units))
+        return self.run(step(self.machine, name, delta, units=units, steps=steps))
 
     def machine_to_model(
         self, saved: Saved | None = None, *, correctors: bool = False

@@ -16,6 +16,7 @@ from bluesky.utils import Msg, MsgGenerator, plan
 
 from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
+from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
 from acctwin.devices.setpoint import SingleSettable
@@ -29,7 +30,7 @@ from acctwin.plans.targets import find, good_part, settable
 What: TypeAlias = Literal["setpoint", "readback"]
 
 #: A family or device by its name, or itself; a selection; a monitor.
-Source: TypeAlias = str | Actuators | Bpms | Bpm | TuneMonitor | Dcct
+Source: TypeAlias = str | Actuators | Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct
 
 
 @plan
@@ -41,7 +42,7 @@ def read_values(
         raise PlanError(f"what is 'setpoint' or 'readback', not {what!r}")
     found = find(machine, name)
     box = found.family if isinstance(found, Selection) else found
-    if isinstance(box, Bpms | Bpm | TuneMonitor | Dcct):
+    if isinstance(box, Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct):
         if units != "physics":
             raise PlanError(
                 f"{box.name} is read in SI units; units={units!r} is for magnets, "
@@ -72,7 +73,7 @@ def _names(part: Actuators) -> tuple[str, ...]:
 
 
 def _read_monitor(
-    device: Bpms | Bpm | TuneMonitor | Dcct, asked: Any
+    device: Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct, asked: Any
 ) -> MsgGenerator[float | FloatArray]:
     if not isinstance(device, Dcct):
         group = uuid.uuid4().hex
@@ -87,10 +88,14 @@ def _read_monitor(
 
 
 def _of_monitor(
-    device: Bpms | Bpm | TuneMonitor | Dcct, asked: Any, value: Callable[[Any], Any]
+    device: Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct,
+    asked: Any,
+    value: Callable[[Any], Any],
 ) -> float | FloatArray:
     if isinstance(device, Dcct):
         return float(value(device.current))
+    if isinstance(device, EmittanceMonitor):
+        return np.array([value(device.ex), value(device.ey)])
     if isinstance(device, TuneMonitor):
         return np.array([value(device.qx), value(device.qy), value(device.qs)])
     orbit = np.array([value(device.x), value(device.y)])

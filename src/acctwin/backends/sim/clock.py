@@ -16,11 +16,18 @@ class SimClock:
 
     def __init__(self, *, is_real_time: bool) -> None:
         self.is_real_time = is_real_time
-        self._passed = 0.0
+        self._passed, self._epoch = 0.0, time.time()
 
     def __call__(self) -> float:
         """Return the time [s]."""
         return time.monotonic() if self.is_real_time else self._passed
+
+    def stamp(self) -> float:
+        """Return the machine's own time as a time stamp [s since the epoch].
+
+        Not in real time, it starts with the wall's and goes its own way from there.
+        """
+        return time.time() if self.is_real_time else self._epoch + self._passed
 
     def pass_over(self, seconds: float) -> None:
         """Let the machine's own time pass; the clock on the wall goes by itself."""

@@ -17,9 +17,11 @@ import numpy as np
 
 from acctwin.backends.sim.beam import SimBeam
 from acctwin.backends.sim.clock import SimClock
+from acctwin.backends.sim.drift import Drift
 from acctwin.backends.sim.powering import Powering
 from acctwin.backends.sim.signal import Changes
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
+from acctwin.backends.sim.turns import SimTurns
 from acctwin.calibration.bpm import to_reading
 from acctwin.errors import BeamLost
 from acctwin.model.engine import Layout
@@ -31,6 +33,9 @@ from acctwin.profiles.supplies import supply_map
 
 #: How often monitors hear of a supply that is on its way [s].
 TICK_S = 0.05
+#: While the machine drifts, at least this passes from one reading of the BPMs to the
+#: next in the machine's own time [s].
+DRIFT_STEP_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ class SimMachine:
         )
         self._scale = np.ones(len(layout.knobs))
         self._scale[: len(errors.scale)] = errors.scale
-        self._sent = np.where(self._scale == 1.0, layout.values, np.nan)
+        self.drift = Drift(len(layout.knobs), self.clock, seed)
+        self._sent = layout.values.copy()
         self._version = 0
         self._stamp = time.time()
         self._sample: OrbitSample | None = None
@@ -93,6 +99,10 @@ class SimMachine:
         self._busy = asyncio.Lock()
         self._ticking: asyncio.Task[None] | None = None
         self._noise = np.random.default_rng([seed or 0, 0xB9A])
+        self.turns = SimTurns(
+            profile.diagnostics.turns, self._compute, errors, self._noise
+        )
+        self._emittances: tuple[FloatArray, float, int] | None = None
 
     @property
     def setpoints(self) -> FloatArray:
@@ -142,6 +152,9 @@ class SimMachine:
     async def acquire_orbit(self) -> None:
         """Wait for the next reading of the BPMs."""
         await self.clock.next_update(self._times.bpm_update_s)
+        if self.drift.is_on and self._times.bpm_update_s == 0.0:
+            self.clock.pass_over(DRIFT_STEP_S)
+        self.drift.advance()
         async with self._busy:
             self._sample = await self._take_orbit()
 
@@ -155,6 +168,7 @@ class SimMachine:
     async def acquire_tunes(self) -> None:
         """Wait for the next reading of the tune monitor."""
         await self.clock.next_update(self._times.tune_update_s)
+        self.drift.advance()
         self._tunes = await self._take_tunes()
 
     async def current(self) -> tuple[float, float]:
@@ -162,9 +176,36 @@ class SimMachine:
         try:
             await self._compute("orbit")
         except BeamLost:
-            return 0.0, time.time()
+            return 0.0, self.clock.stamp()
         noise = self._noise.normal(0.0, self.errors.current_noise_a)
-        return self.beam.current + float(noise), time.time()
+        return self.beam.current + float(noise), self.clock.stamp()
+
+    async def acquire_current(self) -> None:
+        """Wait for the next reading of the current monitor."""
+        await self.clock.next_update(self._times.current_update_s)
+
+    async def emittances(self) -> tuple[FloatArray, float]:
+        """Return the emittance monitor's ex, ey [m rad], and the time."""
+        self.send_pending()
+        if self._emittances is None or self._emittances[2] != self._version:
+            self._emittances = await self._take_emittances()
+        return self._emittances[0], self._emittances[1]
+
+    async def acquire_emittances(self) -> None:
+        """Take the next reading of the emittance monitor."""
+        self.drift.advance()
+        self._emittances = await self._take_emittances()
+
+    async def acquire_turns(self) -> None:
+        """Fire the pinger and take a turn-by-turn record."""
+        await self.clock.next_update(self._times.bpm_update_s)
+        self.drift.advance()
+        await self.turns.acquire()
+
+    async def _take_emittances(self) -> tuple[FloatArray, float, int]:
+        found, version = await self._compute("equilibrium")
+        noise = self._noise.normal(0.0, self.errors.emittance_noise, 2)
+        return found.emittances * (1.0 + noise), time.time(), version
 
     async def _take_tunes(self) -> tuple[FloatArray, float, int]:
         tunes, version = await self._compute("tunes")
@@ -182,18 +223,19 @@ class SimMachine:
     def send_pending(self) -> None:
         """Tell the engine which strengths have changed since it last computed."""
         delivered = self.powering.strengths(self.supplies.delivered())
-        moved = np.flatnonzero(delivered != self._sent)
+        true = delivered * self._scale + self.drift.kicks
+        moved = np.flatnonzero(true != self._sent)
         if len(moved):
-            self._sent[moved] = delivered[moved]
+            self._sent[moved] = true[moved]
             self._version += 1
-            self.engine.submit("set", moved, delivered[moved] * self._scale[moved])
+            self.engine.submit("set", moved, true[moved])
 
-    async def _compute(self, product: str) -> tuple[Any, int]:
+    async def _compute(self, product: str, *args: Any) -> tuple[Any, int]:
         """Return a product of the engine, and the version of the machine it is of."""
         self.send_pending()
         version = self._version
         try:
-            found = await asyncio.wrap_future(self.engine.submit(product))
+            found = await asyncio.wrap_future(self.engine.submit(product, *args))
         except BeamLost:
             self.beam.lose()
             raise

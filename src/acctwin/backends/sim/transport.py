@@ -54,7 +54,7 @@ def magnets(
     def put(values: FloatArray) -> None:
         sim.put(knobs, values)
 
-    return _settable(
+    return settable(
         sim,
         {
             setpoint: lambda: sim.read_setpoints(knobs),
@@ -80,7 +80,7 @@ def supplies(
     def put(values: FloatArray) -> None:
         sim.put_supplies(which, values)
 
-    return _settable(
+    return settable(
         sim,
         {
             "current": lambda: sim.read_supplies(which),
@@ -93,7 +93,7 @@ def supplies(
     )
 
 
-def _settable(
+def settable(
     sim: SimMachine,
     reads: Mapping[str, Callable[[], tuple[FloatArray, float]]],
     put: Callable[[FloatArray], None],
@@ -172,27 +172,3 @@ def bpm(sim: SimMachine, address: str, monitor: int) -> SimTransport:
         "y": Port(f"{address}/y", plane(1), "m"),
     }
     return SimTransport(ports, sim.changes, {"acquire": sim.acquire_orbit})
-
-
-def tune(sim: SimMachine, address: str) -> SimTransport:
-    """Return the channels of the tune monitor."""
-
-    def axis(index: int) -> Callable[[], Awaitable[tuple[Any, float]]]:
-        async def read() -> tuple[Any, float]:
-            tunes, stamp = await sim.tunes()
-            return float(tunes[index]), stamp
-
-        return read
-
-    ports = {
-        name: Port(f"{address}/{name}", axis(i), "1")
-        for i, name in enumerate(("qx", "qy", "qs"))
-    }
-    return SimTransport(ports, sim.changes, {"acquire": sim.acquire_tunes})
-
-
-def dcct(sim: SimMachine, address: str) -> SimTransport:
-    """Return the channel of the beam current monitor."""
-    return SimTransport(
-        {"current": Port(f"{address}/current", sim.current, "A")}, sim.changes
-    )
