@@ -122,6 +122,124 @@ class LifetimeDefaults:
 
 
 @dataclass(frozen=True)
+class RfDefaults:
+    """Defaults of ``set_rf``, of ``center_rf``, and of scans of the RF.
+
+    Attributes:
+        max_step_hz: Largest step of the RF [Hz]; None: a quarter of its step in a
+            response measurement.
+        iterations: Of ``center_rf``, at most.
+        gain: Fraction of the solution that ``center_rf`` applies.
+    """
+
+    max_step_hz: float | None = None
+    iterations: int = 3
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class DispersionDefaults:
+    """Defaults of ``measure_dispersion``.
+
+    Attributes:
+        points: At how many frequencies the orbit is measured.
+        readings: Readings that are averaged at each.
+    """
+
+    points: int = 2
+    readings: int = 3
+
+
+@dataclass(frozen=True)
+class ChromaticityDefaults:
+    """Defaults of ``measure_chromaticity`` and ``set_chromaticity``.
+
+    Attributes:
+        span: Range of momentum δ, from end to end.
+        points: At how many momenta the tunes are measured.
+        order: Highest power of δ that is fitted.
+        readings: Readings of the tunes that are averaged at each.
+        folded: Whether the tune monitor shows 0 to 0.5 only.
+        families: Sextupole families that set the chromaticity.
+        tolerance: The chromaticity is set when both planes are this near.
+        iterations: Of ``set_chromaticity``, at most.
+    """
+
+    span: float = 0.008
+    points: int = 5
+    order: int = 2
+    readings: int = 3
+    folded: bool = False
+    families: tuple[str, ...] = ()
+    tolerance: float = 0.05
+    iterations: int = 3
+
+
+@dataclass(frozen=True)
+class TuneDefaults:
+    """Defaults of the tune measurements and of ``set_tune``.
+
+    Attributes:
+        readings: Readings of the tune monitor that are averaged.
+        folded: Whether the monitor shows the distance from the nearest integer only,
+            0 to 0.5.
+        families: Quadrupole families that set the tunes.
+        tolerance: The tunes are reached when both are within this.
+        iterations: How many times the quadrupoles are set at most.
+        max_step: Largest change of a tune in one iteration.
+        shift: Change of the tune that a response measurement makes, about.
+    """
+
+    readings: int = 10
+    folded: bool = False
+    families: tuple[str, ...] = ()
+    tolerance: float = 5e-4
+    iterations: int = 3
+    max_step: float = 0.1
+    shift: float = 0.01
+
+
+@dataclass(frozen=True)
+class BetaDefaults:
+    """Defaults of ``measure_beta``.
+
+    Attributes:
+        shift: Change of the tune that each quadrupole makes, about.
+        most: A quadrupole is never moved by more than so many of its steps.
+    """
+
+    shift: float = 0.005
+    most: float = 5.0
+
+
+@dataclass(frozen=True)
+class CouplingDefaults:
+    """Defaults of ``measure_coupling`` and ``set_coupling``.
+
+    Attributes:
+        correctors: How many of each plane the orbit response is measured with.
+        readings: Readings that are averaged at each step.
+        span: The tunes are scanned from this far before they meet to this far beyond.
+        points: At how many places of the span, and again near the closest approach.
+        singular_values: How many are kept by a correction; None: by ``cutoff``.
+        cutoff: Singular values below this fraction of the largest are dropped.
+        dispersion_weight: Of the vertical dispersion against the orbit response.
+        gain: Fraction of the solution that is applied in each iteration.
+        iterations: At most this many.
+    """
+
+    correctors: int = 8
+    readings: int = 2
+    span: float = 0.02
+    points: int = 7
+    singular_values: int | None = None
+    cutoff: float = 0.1
+    dispersion_weight: float = 1.0
+    gain: float = 1.0
+    iterations: int = 2
+
+
+@dataclass(frozen=True)
 class WaitDefaults:
     """When a move is over, and when it is given up.
 
@@ -151,4 +269,10 @@ class Defaults:
     feedback: FeedbackDefaults = FeedbackDefaults()
     cycle: CycleDefaults = field(default_factory=CycleDefaults)
     lifetime: LifetimeDefaults = LifetimeDefaults()
+    rf: RfDefaults = RfDefaults()
+    dispersion: DispersionDefaults = DispersionDefaults()
+    chromaticity: ChromaticityDefaults = ChromaticityDefaults()
+    tune: TuneDefaults = TuneDefaults()
+    beta: BetaDefaults = BetaDefaults()
+    coupling: CouplingDefaults = CouplingDefaults()
     waits: WaitDefaults = WaitDefaults()

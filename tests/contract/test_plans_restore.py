@@ -43,6 +43,25 @@ CASES = {
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
     "orbit_bump": lambda m: plans.orbit_bump(m, "x", "T/B3", position=2e-5),
     "orbit_feedback": lambda m: plans.orbit_feedback(m, cycles=2, period_s=0.0),
+    "measure_dispersion": lambda m: plans.measure_dispersion(m, points=3, readings=1),
+    "set_rf": lambda m: plans.set_rf(m, m.rf.limits[1]),
+    "center_rf": lambda m: plans.center_rf(m, iterations=1),
+    "measure_chromaticity": lambda m: plans.measure_chromaticity(
+        m, points=3, readings=1, max_step_hz=1e5
+    ),
+    "measure_chromaticity_response": lambda m: plans.measure_chromaticity_response(
+        m, ["SF"], points=2, order=1, readings=1, max_step_hz=1e6
+    ),
+    "set_chromaticity": lambda m: plans.set_chromaticity(
+        m,
+        1.2,
+        2.3,
+        families=["SF", m["SD"]],
+        points=2,
+        order=1,
+        readings=1,
+        max_step_hz=1e6,
+    ),
     "set_values": lambda m: plans.set_values(m, m.hcm.select("T/C[01]-H"), 1e-5),
     "step": lambda m: plans.step(m, "hcm", 1e-5),
     "save_machine": lambda m: plans.save_machine(m, "for a test"),
@@ -67,6 +86,9 @@ MOVERS = {
     "step",
     "orbit_bump",
     "orbit_feedback",
+    "center_rf",
+    "set_chromaticity",
+    "set_rf",
 }
 
 

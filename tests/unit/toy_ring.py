@@ -246,6 +246,9 @@ class RingDesign:
     def slip_factor(self) -> float:
         return SLIP
 
+    def circumference(self) -> float:
+        return self.engine.layout.circumference
+
     def tune_response(self, magnets: Any) -> np.ndarray:
         return tune_matrix(tuple(magnets))
 

@@ -144,9 +144,7 @@ def fit_chromaticity(
     )
 
 
-def unfold(
-    fractions: FloatArray, delta: FloatArray, branch: TuneBranch
-) -> FloatArray:
+def unfold(fractions: FloatArray, delta: FloatArray, branch: TuneBranch) -> FloatArray:
     """Return whole tunes that go on smoothly from one momentum to the next.
 
     The point nearest to δ = 0 is taken to be nearest to the design. From there to both

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import null_space
 
 from acctwin.analysis.orbit import OrbitResult
 from acctwin.names import BoolArray, FloatArray
@@ -154,7 +153,8 @@ def invert_response(
     columns = _column_scale(matrix) if actuator_weights is None else actuator_weights
     free = np.diag(columns)
     if held is not None and np.any(held * columns):
-        free = columns[:, None] * null_space((held * columns)[None, :])
+        null_space = np.linalg.svd((held * columns)[None, :])[2][1:].T
+        free = columns[:, None] * null_space
     left, values, right = np.linalg.svd(
         (rows[:, None] * matrix) @ free, full_matrices=False
     )

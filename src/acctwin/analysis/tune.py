@@ -7,12 +7,13 @@ seen: it is taken so that the tune is nearest to one that is known, the design's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from acctwin.analysis.turns import Oscillation, is_above_half
 from acctwin.names import PLANES, FloatArray, Plane
 
 TuneMethod = Literal["monitor", "turns"]
@@ -20,6 +21,8 @@ TuneMethod = Literal["monitor", "turns"]
 #: Tunes on either side of the half-integer, whose distances from the known tune differ
 #: by less than this, cannot be told apart.
 AMBIGUOUS = 0.05
+#: Phases at so many BPMs tell on which side it is.
+_LEAST_BPMS = 3
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,14 @@ class Branch:
 
         Which side of the half-integer is decided once, by the mean of the readings.
         """
-        sides = [
-            self._side(axis, np.mean(column)) for axis, column in enumerate(readings.T)
+        if not self.is_folded:
+            return nearest_whole(readings, self.near)
+        below, above = self._distances(np.mean(readings, axis=0))
+        is_above = [
+            self.above_half.get(plane, bool(above[axis] < below[axis]))
+            for axis, plane in enumerate(PLANES)
         ]
-        fractions = np.where(sides, -readings, readings) if self.is_folded else readings
-        return nearest_whole(fractions, self.near)
+        return nearest_whole(np.where(is_above, -readings, readings), self.near)
 
     def ambiguous(self, readings: FloatArray) -> tuple[Plane, ...]:
         """Return the planes in which the side of the half-integer is not clear."""
@@ -108,14 +114,10 @@ class Branch:
             and abs(below[axis] - above[axis]) < AMBIGUOUS
         )
 
-    def _side(self, axis: int, seen: float) -> bool:
-        """Tell whether a folded reading stands for a tune above the half-integer."""
-        plane = PLANES[axis]
-        if plane in self.above_half:
-            return self.above_half[plane]
-        near = self.near[axis]
-        below, above = np.abs(nearest_whole(np.array([seen, -seen]), near) - near)
-        return bool(above < below)
+    def _distances(self, seen: FloatArray) -> FloatArray:
+        """Return how far the known tunes are from q, and from 1 − q, (2, 2)."""
+        sides = np.array([seen, -seen])
+        return np.abs(nearest_whole(sides, self.near) - self.near)
 
 
 def nearest_whole(fractions: FloatArray, near: FloatArray | float) -> FloatArray:
@@ -160,3 +162,45 @@ def standard_error(readings: FloatArray) -> FloatArray:
     if count < 2:
         return np.full(readings.shape[1:], np.nan)
     return np.std(readings, axis=0, ddof=1) / np.sqrt(count)
+
+
+def tune_of_oscillations(
+    records: Sequence[tuple[Oscillation, Oscillation]],
+    phase: FloatArray,
+    branch: Branch,
+    uid: str = "",
+) -> TuneResult:
+    """Return the tunes of one or more turn-by-turn records.
+
+    Which side of the half-integer a tune is on is seen from the phases at the BPMs,
+    where there are at least three.
+
+    Args:
+        records: Horizontal and vertical oscillation of each.
+        phase: Phase advance of the design to each BPM [rad], (n_bpm, 2).
+        branch: What is known of the tunes; what it says comes first.
+        uid: Run that holds the records.
+    """
+    frequency = np.array([[one.frequency for one in record] for record in records])
+    sigma = np.array([[one.sigma for one in record] for record in records])
+    seen: dict[Plane, bool] = {}
+    if len(phase) >= _LEAST_BPMS:
+        seen = {
+            plane: is_above_half(one, phase[:, axis])
+            for axis, (plane, one) in enumerate(zip(PLANES, records[0], strict=True))
+        }
+    branch = Branch(branch.near, True, {**seen, **branch.above_half})
+    qx, qy = branch.whole(frequency).mean(axis=0)
+    sigma_x, sigma_y = np.sqrt(np.sum(sigma**2, axis=0)) / len(sigma)
+    return TuneResult(
+        float(qx),
+        float(qy),
+        np.nan,
+        float(sigma_x),
+        float(sigma_y),
+        np.nan,
+        readings=len(records),
+        method="turns",
+        ambiguous=branch.ambiguous(frequency),
+        uid=uid,
+    )

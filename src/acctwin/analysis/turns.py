@@ -1,19 +1,20 @@
 """Betatron oscillations in turn-by-turn data: tune, amplitudes and phases.
 
 The tune is where the spectrum of a record under a Hann window is largest, between the
-lines of the FFT: J. Laskar, Physica D 67 (1993) 257, R. Bartolini et al., Part. Accel. 52
-(1996) 147. All BPMs have the same tune, so it is the power of all of them together that
-is made largest. Where their noise is alike this is the least-squares estimate; patterns
-of a singular value decomposition instead of the BPMs give the same tune.
+lines of the FFT (J. Laskar, Physica D 67 (1993) 257; R. Bartolini et al., Part. Accel.
+52 (1996) 147). All BPMs have the same tune, so it is the power of all of them together
+that is made largest. The patterns of a singular value decomposition, instead of the
+BPMs, give the same tune with the same error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
 import numpy as np
-from scipy import fft, optimize
-from scipy.signal import windows
+from numpy.typing import NDArray
+from scipy import optimize as scipy_optimize  # type: ignore[reportMissingTypeStubs]
 
 from acctwin.errors import DataError
 from acctwin.names import FloatArray, Plane
@@ -25,7 +26,9 @@ SIGNIFICANT = 10.0
 #: No tune is looked for closer to the integer: the closed orbit is there.
 MARGIN = 0.01
 
-ComplexArray = np.ndarray[tuple[int, ...], np.dtype[np.complex128]]
+#: scipy has no types that would say what these are.
+_optimize = cast("Any", scipy_optimize)
+ComplexArray: TypeAlias = NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def find_oscillation(positions: FloatArray, plane: Plane) -> Oscillation:
             f"turn-by-turn data in {plane}: {turns + 1} turns found, wanted at least "
             f"{LEAST_TURNS + 1}"
         )
-    window = windows.hann(turns, sym=False)
+    window = np.hanning(turns + 1)[:-1]
     frequency = _peak(record, window)
     amplitude = _amplitudes(record, window, frequency)
     wave = np.exp(2j * np.pi * frequency * np.arange(turns))
@@ -115,7 +118,7 @@ def _peak(record: FloatArray, window: FloatArray) -> float:
     """Return the frequency at which the power is largest."""
     windowed = window[:, None] * record
     turns = len(window)
-    power = np.sum(np.abs(fft.rfft(windowed, axis=0)) ** 2, axis=1)
+    power = np.sum(np.abs(np.fft.rfft(windowed, axis=0)) ** 2, axis=1)
     lines = np.arange(len(power)) / turns
     power[(lines < MARGIN) | (lines > 0.5 - 1.0 / turns)] = 0.0
     best = lines[int(np.argmax(power))]
@@ -125,7 +128,7 @@ def _peak(record: FloatArray, window: FloatArray) -> float:
         wave = np.exp(-2j * np.pi * frequency * number)
         return -float(np.sum(np.abs(wave @ windowed) ** 2))
 
-    found = optimize.minimize_scalar(
+    found = _optimize.minimize_scalar(
         loss,
         bounds=(best - 1.0 / turns, best + 1.0 / turns),
         method="bounded",
@@ -138,7 +141,7 @@ def _amplitudes(
     record: FloatArray, window: FloatArray, frequency: float
 ) -> ComplexArray:
     wave = window * np.exp(-2j * np.pi * frequency * np.arange(len(record)))
-    return 2.0 * (wave @ record) / np.sum(window)
+    return np.asarray(2.0 * (wave @ record) / np.sum(window), dtype=np.complex128)
 
 
 def _frequency_error(

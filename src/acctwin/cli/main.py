@@ -11,6 +11,7 @@ from acctwin.cli.check import check
 from acctwin.cli.demo import demo
 from acctwin.cli.import_mml import import_mml
 from acctwin.cli.runs import runs
+from acctwin.cli.serve import serve
 from acctwin.cli.show import show
 from acctwin.errors import AcctwinError, UnknownName
 
@@ -38,6 +39,7 @@ app.command()(check)
 app.command()(show)
 app.command()(runs)
 app.command("import-mml")(import_mml)
+app.add_typer(serve, name="serve")
 
 
 def _print_version(wanted: bool) -> None:

@@ -62,6 +62,10 @@ class Design(Protocol):
         """Return η = αc − 1/γ²: δ = −(Δf/f)/η."""
         ...
 
+    def circumference(self) -> float:
+        """Return the length of the design orbit [m]."""
+        ...
+
     def tune_response(self, magnets: Sequence[str]) -> FloatArray:
         """Return dQ/d(strength) of quadrupoles in x and y, (2, n)."""
         ...

@@ -80,6 +80,10 @@ class Design:
         """Return η = αc − 1/γ²: δ = −(Δf/f)/η."""
         return self._engine.slip_factor()
 
+    def circumference(self) -> float:
+        """Return the length of the design orbit [m]."""
+        return self._engine.layout.circumference
+
     def tune_response(self, magnets: Sequence[str]) -> FloatArray:
         """Return dQ/d(strength) of quadrupoles in x and y.
 

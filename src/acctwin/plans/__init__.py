@@ -5,8 +5,15 @@ puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
 from acctwin.plans.bump import orbit_bump
+from acctwin.plans.center_rf import center_rf
+from acctwin.plans.chromaticity import measure_chromaticity
+from acctwin.plans.chromaticity_correction import set_chromaticity
+from acctwin.plans.chromaticity_response import measure_chromaticity_response
 from acctwin.plans.correction import correct_orbit
+from acctwin.plans.coupling import measure_coupling
+from acctwin.plans.coupling_correction import set_coupling
 from acctwin.plans.cycle import cycle
+from acctwin.plans.dispersion import measure_dispersion
 from acctwin.plans.feedback import orbit_feedback
 from acctwin.plans.lifetime import measure_lifetime
 from acctwin.plans.machine_state import compare_machine, save_machine
@@ -14,12 +21,18 @@ from acctwin.plans.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.reference import promote_reference, roll_back_reference
 from acctwin.plans.response import measure_orbit_response, measure_response
 from acctwin.plans.restore import restore_machine
+from acctwin.plans.rf import set_rf
 from acctwin.plans.step import set_values, step
 
 __all__ = [
+    "center_rf",
     "compare_machine",
     "correct_orbit",
     "cycle",
+    "measure_chromaticity",
+    "measure_chromaticity_response",
+    "measure_coupling",
+    "measure_dispersion",
     "measure_lifetime",
     "measure_orbit",
     "measure_orbit_response",
@@ -31,6 +44,9 @@ __all__ = [
     "restore_machine",
     "roll_back_reference",
     "save_machine",
+    "set_chromaticity",
+    "set_coupling",
+    "set_rf",
     "set_values",
     "step",
 ]

@@ -25,6 +25,9 @@ Units: TypeAlias = Literal["physics", "hardware"]
 def in_units(actuators: Sequence[Actuators], units: Units) -> list[Actuators]:
     """Return what is moved: magnets in physics units, their supplies in hardware.
 
+    A supply that feeds several of them, such as a coil of a horizontal and a vertical
+    corrector, is there once.
+
     Raises:
         PlanError: A magnet has no supply, or ``units`` is something else.
     """
@@ -33,10 +36,13 @@ def in_units(actuators: Sequence[Actuators], units: Units) -> list[Actuators]:
     if units != "hardware":
         raise PlanError(f"units is 'physics' or 'hardware', not {units!r}")
     moved: list[Actuators] = []
+    seen: set[str] = set()
     for actuator in actuators:
         for supplies in _supplies_of(actuator):
-            if supplies not in moved:
-                moved.append(supplies)
+            rest = _without(supplies, seen)
+            if rest is not None:
+                moved.append(rest)
+                seen |= _names(rest)
     return moved
 
 
@@ -137,6 +143,24 @@ def _supplies_of(actuator: Actuators) -> Sequence[Actuators]:
         return [family.supplies]
     names = {supply.info.name for magnet in actuator for supply in magnet.supplies}
     return [family.supplies.select(*names)]
+
+
+def _names(actuator: Actuators) -> set[str]:
+    if isinstance(actuator, MagnetFamily | SupplyFamily | Selection):
+        return set(actuator.names)
+    return {actuator.info.name}
+
+
+def _without(actuator: Actuators, seen: set[str]) -> Actuators | None:
+    """Return what of an actuator is not seen yet, None if that is nothing."""
+    if not _names(actuator) & seen:
+        return actuator
+    if not isinstance(actuator, MagnetFamily | SupplyFamily | Selection):
+        return None
+    everything = actuator if isinstance(actuator, Selection) else actuator.all()
+    chosen = zip(everything.names, everything.indices, strict=True)
+    rest = Selection.of(everything.family, [i for n, i in chosen if n not in seen])
+    return rest if len(rest) else None
 
 
 def _parts(behind: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import LimitError
 from acctwin.names import BPMS, FloatArray
 from acctwin.plans.actuators import Units, raw
-from acctwin.plans.correction_task import Options, Task, prepare
+from acctwin.plans.correction_task import Options, Task, cut, prepare
 from acctwin.plans.guards import (
     check_arrived,
     check_moves,
@@ -34,6 +34,7 @@ from acctwin.plans.orbit_inputs import (
 )
 from acctwin.plans.stubs import Reading, in_run, move, setpoints, take
 
+NAME = "correct_orbit"
 #: An iteration that gains less than this fraction of the rms is the last one.
 WORTHWHILE = 0.01
 _RESULTS = ("x", "y", "steps", "setpoints", "rms_x", "rms_y", "kept", "iterations")
@@ -87,7 +88,8 @@ def correct_orbit(
         bpm_weights: Weight of some BPMs, by name; default 1.
         corrector_weights: Freedom of some correctors, by name; default 1.
         units: ``"physics"``: strengths are set; ``"hardware"``: the currents of the
-            supplies behind them, with a response measured in those units.
+            supplies behind them, with a response measured in those units; other
+            fields that these supplies make move along.
         readings: Averaged for each orbit; default: the profile's.
         preview: Only say what would be done.
 
@@ -103,10 +105,8 @@ def correct_orbit(
     response = yield from response_or_reference(machine, response)
     target = yield from goal_or_reference(machine, goal)
     default = machine.defaults.correction
-    by_cutoff = singular_values is None and cutoff is not None
     options = Options(
-        None if by_cutoff else _either(singular_values, default.singular_values),
-        _either(cutoff, default.cutoff),
+        *cut(default, singular_values, cutoff),
         tikhonov,
         _either(gain, default.gain),
         _either(iterations, default.iterations),
@@ -116,11 +116,10 @@ def correct_orbit(
         best,
         keep_energy,
     )
-
-    weights = bpm_weights or {}, corrector_weights or {}
+    weights = bpm_weights, corrector_weights
 
     def body(uid: str) -> MsgGenerator[CorrectionResult]:
-        task = yield from prepare(machine, response, target, options, *weights)
+        task = yield from prepare(machine, response, target, options, NAME, *weights)
 
         def correcting() -> MsgGenerator[CorrectionResult]:
             result = yield from _correct(task, uid, preview)
@@ -130,7 +129,7 @@ def correct_orbit(
         return (yield from restoring_on_failure(raw(task.devices), correcting))
 
     metadata = {
-        "plan_name": "correct_orbit",
+        "plan_name": NAME,
         "plan_args": {
             **asdict(options),
             "response": name_of(response),
@@ -187,7 +186,7 @@ def _correct(task: Task, uid: str, preview: bool) -> MsgGenerator[CorrectionResu
     stopped = "all iterations were used"
     for _ in range(task.options.iterations):
         wanted, solution = _next(task, start, total, history[-1])
-        task, kept = task.keeping(solution), solution.kept
+        task, kept = task.keeping(solution), max(kept, solution.kept)
         yield Msg("checkpoint")
         yield from move(task.knobs.moves(start, wanted))
         orbit_now = yield from _orbit(task, uid)

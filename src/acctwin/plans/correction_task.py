@@ -18,6 +18,7 @@ from acctwin.analysis.correction import (
 )
 from acctwin.analysis.orbit import OrbitResult
 from acctwin.analysis.response import ResponseResult
+from acctwin.defaults import CorrectionDefaults
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError, UnknownName
 from acctwin.names import PLANES, VCM, FloatArray
@@ -41,6 +42,18 @@ class Options:
     units: Units = "physics"
     best: int | None = None
     keep_energy: bool = False
+
+
+def cut(
+    default: CorrectionDefaults, singular_values: int | None, cutoff: float | None
+) -> tuple[int | None, float]:
+    """Return how many singular values are kept, or else the cutoff.
+
+    A number that is given comes before a cutoff, and either before the profile's.
+    """
+    if singular_values is None and cutoff is None:
+        return default.singular_values, default.cutoff
+    return singular_values, default.cutoff if cutoff is None else cutoff
 
 
 @dataclass(frozen=True)
@@ -132,9 +145,9 @@ def prepare(
     response: ResponseResult | str | None,
     goal: OrbitResult | None,
     options: Options,
-    bpm_weights: Mapping[str, float],
-    corrector_weights: Mapping[str, float],
-    plan_name: str = "correct_orbit",
+    plan_name: str,
+    bpm_weights: Mapping[str, float] | None = None,
+    corrector_weights: Mapping[str, float] | None = None,
 ) -> MsgGenerator[Task]:
     """Choose the good BPMs and correctors that the response knows.
 
@@ -185,7 +198,8 @@ def _energy(machine: Machine, knobs: Knobs) -> MsgGenerator[FloatArray]:
     return np.array([path.get(name, 0.0) for name in knobs.names])
 
 
-def _weights(given: Mapping[str, float], names: Sequence[str]) -> FloatArray:
+def _weights(weights: Mapping[str, float] | None, names: Sequence[str]) -> FloatArray:
+    given = weights or {}
     for name in given:
         if name not in names:
             raise UnknownName("BPM or corrector in this correction", name, names)

@@ -15,7 +15,7 @@ from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.names import BPMS
 from acctwin.plans.actuators import raw
-from acctwin.plans.correction_task import Options, prepare
+from acctwin.plans.correction_task import Options, cut, prepare
 from acctwin.plans.feedback_loop import Loop, Pace, limits_of
 from acctwin.plans.guards import require, restoring_on_failure
 from acctwin.plans.orbit import stored_positions
@@ -26,6 +26,8 @@ from acctwin.plans.orbit_inputs import (
     sources,
 )
 from acctwin.plans.stubs import in_run
+
+NAME = "orbit_feedback"
 
 
 @plan
@@ -96,11 +98,8 @@ def orbit_feedback(
     pace.check(machine)
     response = yield from response_or_reference(machine, response)
     target = yield from goal_or_reference(machine, goal)
-    correction = machine.defaults.correction
-    by_cutoff = singular_values is None and cutoff is not None
     options = Options(
-        None if by_cutoff else _either(singular_values, correction.singular_values),
-        _either(cutoff, correction.cutoff),
+        *cut(machine.defaults.correction, singular_values, cutoff),
         tikhonov,
         _either(gain, default.gain),
         iterations=0,
@@ -109,29 +108,24 @@ def orbit_feedback(
     )
 
     def body(uid: str) -> MsgGenerator[FeedbackResult]:
-        task = yield from prepare(
-            machine, response, target, options, {}, {}, "orbit_feedback"
-        )
+        task = yield from prepare(machine, response, target, options, NAME)
         loop = Loop(task, pace, task.inverse(), limits_of(task, pace), uid)
+        devices = raw(task.devices)
         return (
-            yield from restoring_on_failure(
-                raw(task.devices), loop.run, stays_after=(RequestStop,)
-            )
+            yield from restoring_on_failure(devices, loop.run, stays_after=RequestStop)
         )
 
     metadata = {
-        "plan_name": "orbit_feedback",
+        "plan_name": NAME,
         "plan_args": {
             **asdict(pace),
             **_used(options),
             "response": name_of(response),
             "goal": target.uid if target else "zero",
         },
-        "num_points": cycles,
         "derived_from": sources(response, target),
+        **({} if cycles is None else {"num_points": cycles}),
     }
-    if cycles is None:
-        del metadata["num_points"]
     return (yield from in_run(body, metadata))
 
 

@@ -56,11 +56,6 @@ class GroupKnob:
         """Step of a response measurement: the smallest of its magnets'."""
         return min(magnet.delta for magnet in self.magnets)
 
-    @property
-    def devices(self) -> list[Any]:
-        """What is to be put back: supplies, where there are any."""
-        return raw(self.boxes)
-
     def moves(
         self, start: Mapping[str, float], change: float
     ) -> list[tuple[Any, float | FloatArray]]:
@@ -88,17 +83,18 @@ class GroupKnob:
         Returns:
             d(anything)/d(knob), (…).
         """
-        shares = [
+        return by_magnet @ self.shares(start)
+
+    def shares(self, start: Mapping[str, float]) -> FloatArray:
+        """Return how much of a change each of ``names`` makes, (n,): 1 if it is set."""
+        return np.array([
             start[name] / start[led[0]] if start[led[0]] else 1.0
             for led in self.led
             for name in led
-        ]
-        return by_magnet @ np.array(shares)
+        ])
 
 
-def family_knobs(
-    machine: Machine, families: Iterable[Target]
-) -> tuple[GroupKnob, ...]:
+def family_knobs(machine: Machine, families: Iterable[Target]) -> tuple[GroupKnob, ...]:
     """Return a knob for each family, selection or magnet; bad members are left out.
 
     Raises:
@@ -137,6 +133,17 @@ def all_boxes(knobs: Sequence[GroupKnob]) -> list[Any]:
     return found
 
 
+def supplies_behind(knobs: Sequence[GroupKnob]) -> list[Any]:
+    """Return what is to be put back: supplies, and families that have none."""
+    return raw(all_boxes(knobs))
+
+
+def recorded(knobs: Sequence[GroupKnob]) -> list[Any]:
+    """Return what tells in an event where knobs are: families and supplies."""
+    found = all_boxes(knobs)
+    return found + [device for device in raw(found) if device not in found]
+
+
 def all_moves(
     knobs: Sequence[GroupKnob], start: Mapping[str, float], changes: Iterable[float]
 ) -> list[tuple[Any, float | FloatArray]]:
@@ -149,7 +156,7 @@ def all_moves(
 
 
 def room(
-    knobs: Sequence[GroupKnob], start: Mapping[str, float], changes: FloatArray
+    knobs: Sequence[GroupKnob], start: Mapping[str, float], changes: Iterable[float]
 ) -> tuple[float, str]:
     """Return which fraction of some changes the limits of the magnets leave room for.
 
@@ -163,15 +170,25 @@ def room(
     """
     least, words = 1.0, ""
     for knob, change in zip(knobs, changes, strict=True):
-        for magnet in knob.magnets:
-            low, high = magnet.limits
-            limit = high if change > 0.0 else low
-            here = start[magnet.info.name]
-            share = (limit - here) / change if change else 1.0
-            if share < least:
-                least = max(0.0, share)
-                words = f"{magnet.info.name}: limit {limit:.9g} {knob.unit}"
+        limits = _limits(knob.boxes)
+        for name, share in zip(knob.names, knob.shares(start), strict=True):
+            step, (low, high) = change * share, limits[name]
+            limit = high if step > 0.0 else low
+            fraction = (limit - start[name]) / step if step else 1.0
+            if fraction < least:
+                least = max(0.0, fraction)
+                words = f"{name} is at {start[name]:.6g} and its limit is {limit:.6g}"
+                words += f" {knob.unit}"
     return least, words
+
+
+def _limits(boxes: Iterable[Any]) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    for box in boxes:
+        bounds = box.bounds
+        pairs = zip(bounds.low.tolist(), bounds.high.tolist(), strict=True)
+        found.update(zip(bounds.names, pairs, strict=True))
+    return found
 
 
 def _knob(machine: Machine, target: Target, fed: Mapping[str, set[str]]) -> GroupKnob:
@@ -191,13 +208,13 @@ def _knob(machine: Machine, target: Target, fed: Mapping[str, set[str]]) -> Grou
     )
     (box,) = boxes([found])
     others = [name for names in led for name in names if name not in box.bounds.names]
-    is_whole = isinstance(found, MagnetFamily) and all(len(names) == 1 for names in led)
+    is_series = any(len(names) > 1 for names in led)
     return GroupKnob(
         name=label,
         magnets=tuple(leaders.values()),
         led=led,
         boxes=(box, *(machine[name] for name in others)),
-        whole=found if is_whole else None,
+        whole=found if isinstance(found, MagnetFamily) and not is_series else None,
     )
 
 

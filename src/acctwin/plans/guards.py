@@ -77,7 +77,7 @@ def restoring_on_failure(
     devices: Sequence[Any],
     body: Callable[[], MsgGenerator[T]],
     *,
-    stays_after: tuple[type[Exception], ...] = (),
+    stays_after: type[Exception] | tuple[()] = (),
 ) -> MsgGenerator[T]:
     """Run a plan whose purpose is to move; put the devices back only if it fails.
 
@@ -94,7 +94,7 @@ def restoring_on_failure(
 def _restoring(
     pairs: Sequence[tuple[Any, Any]],
     body: Callable[[], MsgGenerator[T]],
-    stays_after: tuple[type[Exception], ...] = (),
+    stays_after: type[Exception] | tuple[()] = (),
 ) -> MsgGenerator[T]:
     def failed(error: Exception) -> MsgGenerator[None]:
         if isinstance(error, stays_after):

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import bluesky.plan_stubs as bps
-import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import MsgGenerator, plan
 
-from acctwin.analysis.response import ResponseResult, fit_response
+from acctwin.analysis.response import ResponseResult
 from acctwin.data.runs import Run
 from acctwin.devices.columns import Monitor
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
-from acctwin.names import BPMS, HCM, VCM, FloatArray, IntArray
-from acctwin.plans.actuators import (
-    Actuators,
-    Knob,
-    Units,
-    boxes,
-    good_members,
-    in_units,
-    raw,
-    starts,
-)
-from acctwin.plans.guards import (
-    check_arrived,
-    check_moves,
-    require,
-    restoring,
-)
+from acctwin.names import BPMS, HCM, VCM
+from acctwin.plans.actuators import Actuators, Units
+from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
-from acctwin.plans.stubs import Reading, in_run, move, take
+from acctwin.plans.response_walk import (
+    Job,
+    Taken,
+    job_of,
+    step_note,
+    stored_taken,
+    taken_by,
+    walk,
+)
+from acctwin.plans.stubs import in_run
 
 Method = Literal["bipolar", "unipolar"]
 
@@ -136,66 +128,8 @@ def measure_response(
 def analyse(run: Run) -> ResponseResult:
     """Return the response matrix of a stored run, from its readings alone."""
     stream = run["primary"]
-    taken = Taken(
-        keys=_words(stream.config("step_keys")),
-        rows=np.asarray(stream.config("step_rows"), dtype=np.int64),
-        labels=_words(stream.config("step_labels")),
-        actuators=_words(stream.config("step_actuators")),
-        units=_words(stream.config("step_units")),
-    )
+    taken = stored_taken(stream)
     return taken.fit({key: stream[key] for key in taken.all_keys}, run.uid)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What a response run takes from its events, and how it reads them.
-
-    Attributes:
-        keys: Data keys of the monitors, in order.
-        rows: Which of their values count, put end to end, (n_monitors,).
-        labels: Label of each of those.
-        actuators: Names, in the order that ``step_actuator`` counts.
-        units: Of each column of the matrix.
-    """
-
-    keys: tuple[str, ...]
-    rows: IntArray
-    labels: tuple[str, ...]
-    actuators: tuple[str, ...]
-    units: tuple[str, ...]
-
-    @property
-    def all_keys(self) -> tuple[str, ...]:
-        """Data keys that the fit needs."""
-        return (*self.keys, "step_actuator", "step_offset")
-
-    def fit(self, data: dict[str, Any], uid: str) -> ResponseResult:
-        """Return the matrix of columns of events, an array a key, (n_events, …)."""
-        count = len(data["step_actuator"])
-        blocks = [np.asarray(data[key]).reshape(count, -1) for key in self.keys]
-        return fit_response(
-            np.concatenate(blocks, axis=1)[:, self.rows],
-            np.asarray(data["step_actuator"], dtype=np.int64),
-            np.asarray(data["step_offset"], dtype=np.float64),
-            monitors=self.labels,
-            actuators=self.actuators,
-            units=self.units,
-            uid=uid,
-        )
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a response measurement moves, reads and puts back."""
-
-    knobs: list[Knob]
-    offsets: tuple[float, float]
-    monitors: Sequence[Monitor]
-    moved: list[Any]
-    behind: list[Any]
-    recorded: list[Any]
-    readings: int
-    settle_s: float
 
 
 def _measure(
@@ -210,21 +144,16 @@ def _measure(
     readings: int | None,
     settle_s: float | None,
 ) -> MsgGenerator[ResponseResult]:
-    defaults = machine.defaults.response
-    moved = in_units(actuators, units)
-    asked = boxes(actuators)
-    behind = raw(asked)
-    job = _Job(
-        knobs=good_members(moved),
+    job = job_of(
+        machine,
+        actuators,
+        monitors,
         offsets=_offsets(method, scale),
-        monitors=monitors,
-        moved=boxes(moved),
-        behind=behind,
-        recorded=boxes([*moved, *asked, *behind]),
-        readings=defaults.readings if readings is None else readings,
-        settle_s=defaults.settle_s if settle_s is None else settle_s,
+        units=units,
+        readings=readings,
+        settle_s=settle_s,
     )
-    taken = _taken(job)
+    taken = taken_by(job)
     metadata = {
         "plan_name": name,
         "plan_args": {
@@ -241,36 +170,10 @@ def _measure(
     return (yield from in_run(lambda uid: _run(job, taken, uid), metadata))
 
 
-def _run(job: _Job, taken: Taken, uid: str) -> MsgGenerator[ResponseResult]:
-    begin = yield from starts(job.moved, job.knobs)
-    check_moves(
-        (knob, start + offset * knob.delta)
-        for knob, start in zip(job.knobs, begin, strict=True)
-        for offset in job.offsets
-    )
-    note = _step_note(taken, job.knobs)
-    events = yield from restoring(job.behind, lambda: _walk(job, begin, note))
-    data = {key: np.array([e[key] for e in events]) for key in taken.all_keys}
-    result = taken.fit(data, uid)
+def _run(job: Job, taken: Taken, uid: str) -> MsgGenerator[ResponseResult]:
+    result = yield from walk(job, taken, step_note(taken, job.knobs), uid)
     yield from write_result(_result_note(result))
     return result
-
-
-def _walk(job: _Job, begin: list[float], note: Note) -> MsgGenerator[list[Reading]]:
-    events: list[Reading] = []
-    devices = [note, *job.monitors, *job.recorded]
-    for index, (knob, start) in enumerate(zip(job.knobs, begin, strict=True)):
-        for offset in job.offsets:
-            yield Msg("checkpoint")
-            yield from move([(knob, start + offset * knob.delta)])
-            if job.settle_s:
-                yield from bps.sleep(job.settle_s)
-            note.values.update(actuator=index, offset=offset * knob.delta)
-            for _ in range(job.readings):
-                events.append((yield from take(devices)))
-                check_arrived(job.recorded, events[-1])
-        yield from move([(knob, start)])
-    return events
 
 
 def _offsets(method: Method, scale: float) -> tuple[float, float]:
@@ -279,45 +182,6 @@ def _offsets(method: Method, scale: float) -> tuple[float, float]:
     if not scale > 0.0:
         raise PlanError(f"scale is a positive number, not {scale!r}")
     return (scale / 2, -scale / 2) if method == "bipolar" else (0.0, scale)
-
-
-def _taken(job: _Job) -> Taken:
-    columns = [column for monitor in job.monitors for column in monitor.columns()]
-    knobs = job.knobs
-    if not knobs or not any(column.good.any() for column in columns):
-        raise PlanError("nothing to move or nothing to read: all are marked bad")
-    units = {column.units for column in columns}
-    over = units.pop() if len(units) == 1 else "various"
-    return Taken(
-        keys=tuple(column.key for column in columns),
-        rows=np.flatnonzero(np.concatenate([column.good for column in columns])),
-        labels=tuple(label for column in columns for label in column.labels()),
-        actuators=tuple(knob.info.name for knob in knobs),
-        units=tuple(_ratio(over, knob.info.unit) for knob in knobs),
-    )
-
-
-def _ratio(over: str, under: str) -> str:
-    return f"{over}/({under})" if "/" in under else f"{over}/{under}"
-
-
-def _step_note(taken: Taken, knobs: Sequence[Knob]) -> Note:
-    return Note(
-        "step",
-        {"actuator": 0, "offset": 0.0},
-        configuration={
-            "actuators": list(taken.actuators),
-            "units": list(taken.units),
-            "labels": list(taken.labels),
-            "keys": list(taken.keys),
-            "rows": taken.rows,
-            "deltas": _deltas(knobs),
-        },
-    )
-
-
-def _deltas(knobs: Sequence[Knob]) -> FloatArray:
-    return np.array([knob.delta for knob in knobs])
 
 
 def _result_note(result: ResponseResult) -> Note:
@@ -333,7 +197,3 @@ def _result_note(result: ResponseResult) -> Note:
             "units": list(result.units),
         },
     )
-
-
-def _words(values: Any) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+from bluesky.preprocessors import contingency_wrapper
 from bluesky.utils import Msg, MsgGenerator, plan
 
 from acctwin.analysis.rf import SetRfResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
-from acctwin.errors import PlanError, RestoreError
+from acctwin.errors import PlanError
 from acctwin.plans.guards import (
     check_arrived,
     check_moves,
@@ -25,6 +26,8 @@ from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import in_run, move, setpoints, take
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 #: A step of the RF is this fraction of the one of a response measurement.
 _SMALL = 0.25
@@ -93,9 +96,7 @@ def largest_step(machine: Machine, given: float | None) -> float:
     return step
 
 
-def ramp_rf(
-    machine: Machine, frequency_hz: float, step_hz: float
-) -> MsgGenerator[int]:
+def ramp_rf(machine: Machine, frequency_hz: float, step_hz: float) -> MsgGenerator[int]:
     """Bring the RF to a frequency in equal steps; return in how many.
 
     Args:
@@ -116,30 +117,47 @@ def rf_restored(
     machine: Machine, step_hz: float, body: Callable[[], MsgGenerator[T]]
 ) -> MsgGenerator[T]:
     """Run a plan that moves the RF, then bring it back in steps, whatever happened."""
-    return (
-        yield from restoring([machine.rf], body, partial(_ramp_back, machine, step_hz))
-    )
+
+    def there_and_back() -> MsgGenerator[T]:
+        (before,) = yield from setpoints([machine.rf])
+        result = yield from _back_on_failure(machine, step_hz, before, body)
+        yield from ramp_rf(machine, before, step_hz)
+        return result
+
+    return (yield from restoring([machine.rf], there_and_back))
 
 
 def rf_restored_on_failure(
     machine: Machine, step_hz: float, body: Callable[[], MsgGenerator[T]]
 ) -> MsgGenerator[T]:
     """Run a plan that is to move the RF; bring it back, in steps, only if it fails."""
-    put_back = partial(_ramp_back, machine, step_hz)
-    return (yield from restoring_on_failure([machine.rf], body, put_back))
+
+    def going() -> MsgGenerator[T]:
+        (before,) = yield from setpoints([machine.rf])
+        return (yield from _back_on_failure(machine, step_hz, before, body))
+
+    return (yield from restoring_on_failure([machine.rf], going))
 
 
-def _ramp_back(
-    machine: Machine, step_hz: float, pairs: Sequence[tuple[Any, Any]]
-) -> MsgGenerator[None]:
-    ((_, before),) = pairs
-    try:
-        yield from ramp_rf(machine, before, step_hz)
-    except Exception as error:
-        raise RestoreError(
-            f"could not be put back: {machine.rf.name} to {before:.9g} Hz: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+def _back_on_failure(
+    machine: Machine,
+    step_hz: float,
+    before: float,
+    body: Callable[[], MsgGenerator[T]],
+) -> MsgGenerator[T]:
+    """Bring the RF back in steps if a plan fails.
+
+    If that does not work either it is said, and left to who put this inside of
+    ``restoring``: to set it back at once, or to say that it cannot be.
+    """
+
+    def failed(_error: Exception) -> MsgGenerator[None]:
+        try:
+            yield from ramp_rf(machine, before, step_hz)
+        except Exception as late:
+            log.warning("%s did not come back in steps: %s", machine.rf.name, late)
+
+    return (yield from contingency_wrapper(body(), except_plan=failed))
 
 
 def _note(result: SetRfResult) -> Note:

@@ -135,13 +135,15 @@ def is_named(source: str) -> bool:
 
 
 def unknown_families(document: Document, known: Collection[str]) -> list[Fault]:
-    """Return a fault for each family of imperfections or cycles that no table has."""
+    """Return a fault for each family that the profile names and no table has."""
     ways = [
         way
         for way in document.values
-        if way[:2] == ("imperfections", "magnets") and way[3:4] == ("families",)
+        if (way[:2] == ("imperfections", "magnets") and way[3:4] == ("families",))
+        or (way[:1] == ("defaults",) and way[2:3] == ("families",))
     ]
-    faults = _unknown(document, [w for w in ways if len(w) == 5], "family", known)
+    at_end = [w for w in ways if len(w) == (5 if w[0] == "imperfections" else 4)]
+    faults = _unknown(document, at_end, "family", known)
     section = ("defaults", "cycle", "waveforms")
     for way in document.keys:
         if way[:3] == section and len(way) == 4 and way[3] not in known:

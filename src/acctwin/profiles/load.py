@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from acctwin.errors import ConfigError, Fault, did_you_mean
+from acctwin.profiles.control_faults import shared_addresses, template_faults
 from acctwin.profiles.cross import (
     cell_faults,
     energy_ev,
@@ -99,6 +100,7 @@ def read_profile(
     profile = None
     if schema is not None and not lost:
         profile = _profile(schema, document, tables, path, folder, text)
+        faults += shared_addresses(document, profile)
     return profile, sorted(faults, key=lambda f: (f.file, f.line, f.column))
 
 
@@ -128,6 +130,7 @@ def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
         *cell_faults(document),
         *rf_faults(document, names),
         *pinger_faults(document, names),
+        *template_faults(document),
     ]
     cells = [line.row.cells.get("families") for line in tables.lines]
     families = {name for cell in cells if cell for name in cell.text.split()}
@@ -149,6 +152,7 @@ def _profile(
     site: Path,
     text: Text,
 ) -> Profile:
+    from acctwin.profiles.schema_control import to_control
     from acctwin.profiles.values import (
         to_defaults,
         to_diagnostics,
@@ -181,6 +185,7 @@ def _profile(
         simulation=to_simulation(schema),
         pinger=to_pinger(schema.pinger, document),
         diagnostics=to_diagnostics(schema.diagnostics),
+        control=to_control(schema.control),
     )
 
 

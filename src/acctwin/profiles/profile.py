@@ -20,6 +20,7 @@ from acctwin.defaults import (
 )
 from acctwin.errors import Fault
 from acctwin.names import Component
+from acctwin.profiles.control import Control
 
 if TYPE_CHECKING:
     from acctwin.calibration.curves import Curve
@@ -317,6 +318,7 @@ class Profile:
         simulation: How the simulated machine behaves in time.
         pinger: The magnet that kicks the beam once, if there is one.
         diagnostics: Which further instruments there are.
+        control: Where the devices are in the control system, if there is one.
     """
 
     name: str
@@ -336,6 +338,7 @@ class Profile:
     simulation: Simulation = Simulation()
     pinger: PingerRow | None = None
     diagnostics: Diagnostics = Diagnostics()
+    control: Control | None = None
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -349,6 +352,7 @@ class Profile:
 __all__ = [
     "BpmRow",
     "BpmSpread",
+    "Control",
     "CorrectionDefaults",
     "Defaults",
     "Diagnostics",

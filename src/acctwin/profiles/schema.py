@@ -13,6 +13,7 @@ from acctwin.profiles.profile import (
     MagnetSpread,
     Simulation,
 )
+from acctwin.profiles.schema_control import ControlSection
 from acctwin.profiles.schema_defaults import DefaultsSection
 from acctwin.profiles.section import Count, Number, Section, Spread, Whole
 from acctwin.profiles.templates import MOST
@@ -207,6 +208,9 @@ class ProfileFile(Section):
     simulation: SimulationSection = Field(
         default_factory=SimulationSection,
         description="how the simulated machine behaves in time",
+    )
+    control: ControlSection | None = Field(
+        default=None, description="where the devices are in the control system"
     )
     out_of_service: list[str] = Field(
         default_factory=list[str],

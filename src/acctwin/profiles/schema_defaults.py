@@ -10,13 +10,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from acctwin.defaults import (
+    BetaDefaults,
     BumpDefaults,
+    ChromaticityDefaults,
     CorrectionDefaults,
+    CouplingDefaults,
     CycleDefaults,
+    DispersionDefaults,
     FeedbackDefaults,
     LifetimeDefaults,
     OrbitDefaults,
     ResponseDefaults,
+    RfDefaults,
+    TuneDefaults,
     WaitDefaults,
 )
 from acctwin.profiles.section import Count, Number, Section, Spread, Waveform
@@ -135,6 +141,146 @@ class LifetimeSection(Section):
     )
 
 
+class RfSection(Section):
+    """Defaults of what moves the RF."""
+
+    max_step_hz: Annotated[Number, Field(gt=0)] | None = Field(
+        default=RfDefaults.max_step_hz, description="largest step of the RF [Hz]"
+    )
+    iterations: Count = Field(
+        default=RfDefaults.iterations, description="of center_rf, at most"
+    )
+    gain: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=RfDefaults.gain, description="fraction that center_rf applies"
+    )
+
+
+class DispersionSection(Section):
+    """Defaults of the dispersion measurement."""
+
+    points: Annotated[Count, Field(ge=2)] = Field(
+        default=DispersionDefaults.points, description="frequencies of the RF"
+    )
+    readings: Count = Field(
+        default=DispersionDefaults.readings, description="readings averaged at each"
+    )
+
+
+class ChromaticitySection(Section):
+    """Defaults of the chromaticity plans."""
+
+    span: Annotated[Number, Field(gt=0)] = Field(
+        default=ChromaticityDefaults.span,
+        description="range of momentum, from end to end",
+    )
+    points: Annotated[Count, Field(ge=2)] = Field(
+        default=ChromaticityDefaults.points, description="momenta at which is measured"
+    )
+    order: Annotated[Count, Field(le=3)] = Field(
+        default=ChromaticityDefaults.order, description="highest power that is fitted"
+    )
+    readings: Count = Field(
+        default=ChromaticityDefaults.readings, description="readings averaged at each"
+    )
+    folded: bool = Field(
+        default=ChromaticityDefaults.folded,
+        description="the tune monitor shows 0 to 0.5 only",
+    )
+    families: tuple[str, ...] = Field(
+        default=ChromaticityDefaults.families,
+        description="sextupole families that set the chromaticity",
+    )
+    tolerance: Annotated[Number, Field(gt=0)] = Field(
+        default=ChromaticityDefaults.tolerance,
+        description="it is set when both planes are this near",
+    )
+    iterations: Count = Field(
+        default=ChromaticityDefaults.iterations,
+        description="of set_chromaticity, at most",
+    )
+
+
+class TuneSection(Section):
+    """Defaults of the tune measurements and of set_tune."""
+
+    readings: Count = Field(
+        default=TuneDefaults.readings, description="readings of the monitor averaged"
+    )
+    folded: bool = Field(
+        default=TuneDefaults.folded,
+        description="the monitor shows the distance from the nearest integer only",
+    )
+    families: tuple[str, ...] = Field(
+        default=TuneDefaults.families,
+        description="quadrupole families that set the tunes",
+    )
+    tolerance: Annotated[Number, Field(gt=0)] = Field(
+        default=TuneDefaults.tolerance,
+        description="reached when both tunes are within this",
+    )
+    iterations: Count = Field(
+        default=TuneDefaults.iterations, description="quadrupoles set at most so often"
+    )
+    max_step: Annotated[Number, Field(gt=0, lt=0.5)] = Field(
+        default=TuneDefaults.max_step,
+        description="largest change of a tune in one iteration",
+    )
+    shift: Annotated[Number, Field(gt=0, lt=0.5)] = Field(
+        default=TuneDefaults.shift,
+        description="change of the tune in a response measurement, about",
+    )
+
+
+class BetaSection(Section):
+    """Defaults of measure_beta."""
+
+    shift: Annotated[Number, Field(gt=0, lt=0.5)] = Field(
+        default=BetaDefaults.shift,
+        description="change of the tune that each quadrupole makes, about",
+    )
+    most: Annotated[Number, Field(gt=0)] = Field(
+        default=BetaDefaults.most,
+        description="a quadrupole is moved by at most so many of its steps",
+    )
+
+
+class CouplingSection(Section):
+    """Defaults of the coupling: how it is measured and corrected."""
+
+    correctors: Count = Field(
+        default=CouplingDefaults.correctors,
+        description="how many of each plane the orbit response is measured with",
+    )
+    readings: Count = Field(
+        default=CouplingDefaults.readings, description="readings averaged"
+    )
+    span: Annotated[Number, Field(gt=0, lt=0.5)] = Field(
+        default=CouplingDefaults.span,
+        description="the tunes are scanned so far to both sides of where they meet",
+    )
+    points: Annotated[Count, Field(ge=4)] = Field(
+        default=CouplingDefaults.points,
+        description="places of that scan, and again near the closest approach",
+    )
+    singular_values: Count | None = Field(
+        default=CouplingDefaults.singular_values, description="how many are kept"
+    )
+    cutoff: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=CouplingDefaults.cutoff,
+        description="singular values below this fraction of the largest are dropped",
+    )
+    dispersion_weight: Spread = Field(
+        default=CouplingDefaults.dispersion_weight,
+        description="of the vertical dispersion against the orbit response",
+    )
+    gain: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=CouplingDefaults.gain, description="fraction applied in each iteration"
+    )
+    iterations: Count = Field(
+        default=CouplingDefaults.iterations, description="at most"
+    )
+
+
 class WaitSection(Section):
     """When a move is over, and when it is given up."""
 
@@ -177,6 +323,22 @@ class DefaultsSection(Section):
     )
     lifetime: LifetimeSection = Field(
         default_factory=LifetimeSection, description="measure_lifetime"
+    )
+    rf: RfSection = Field(
+        default_factory=RfSection, description="set_rf, center_rf, scans of the RF"
+    )
+    dispersion: DispersionSection = Field(
+        default_factory=DispersionSection, description="measure_dispersion"
+    )
+    chromaticity: ChromaticitySection = Field(
+        default_factory=ChromaticitySection, description="the chromaticity plans"
+    )
+    tune: TuneSection = Field(
+        default_factory=TuneSection, description="measure_tune, set_tune …"
+    )
+    beta: BetaSection = Field(default_factory=BetaSection, description="measure_beta")
+    coupling: CouplingSection = Field(
+        default_factory=CouplingSection, description="measure_coupling, set_coupling"
     )
     waits: WaitSection = Field(
         default_factory=WaitSection, description="waiting for readbacks"

@@ -15,13 +15,13 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.faults import Faults
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.open import Simulation
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.references import References
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
 from acctwin.model.design import Design
-from acctwin.model.imperfections import draw
 from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray, Mode
@@ -298,18 +298,17 @@ def open_session(
             f"profile {checked.name} ({checked.path}) has no control-system "
             f"addresses: mode={mode!r} is not possible"
         )
-    errors = draw(checked, seed)
-    engine = EngineProcess(spec_of(checked, errors.misalignments))
+    simulation = Simulation(checked, seed)
     model = EngineProcess(spec_of(checked))
     store: Store | None = None
     try:
         store = Store.open(catalog)
-        sim = SimMachine(engine, engine.layout, errors, checked, seed)
+        sim = simulation.machine()
         return Session(
             checked, store, sim, model, seed=seed, operator=operator, progress=progress
         )
     except BaseException:
-        for opened in (store, engine, model):
+        for opened in (store, simulation, model):
             if opened is not None:
                 opened.close()
         raise
