@@ -49,17 +49,21 @@ currents = calibration.currents(strengths, b_rho)
 
 # Measurements
 response = session.run(plans.measure_orbit_response(machine))
-quadrupoles = [machine["QF"], machine["QD"]]
-tunes = session.run(
-    plans.measure_response(machine, quadrupoles, [machine.tune], method="unipolar")
-)
+by_quadrupoles = session.run(plans.measure_tune_response(machine, ["QF", "QD"]))
+betas = session.run(plans.measure_beta(machine, quadrupoles=["QF"]))
 by_rf = session.run(plans.measure_response(machine, [machine.rf], [machine.bpms]))
 noise = session.run(plans.monitor_orbit(machine, readings=10))
 lifetime = session.run(plans.measure_lifetime(machine, max_s=60))
+eta = session.run(plans.measure_dispersion(machine)).eta_x
+xi = session.run(plans.measure_chromaticity(machine)).xi
 
 # Corrections
 result = session.run(plans.correct_orbit(machine, response))
 session.run(plans.correct_orbit(machine, response, preview=True))
+session.run(plans.set_tune(machine, 0.22, 0.31))
+session.run(plans.step_tune(machine, 0.005, 0))
+session.run(plans.set_chromaticity(machine, 1.0, 1.0))
+centred = session.run(plans.center_rf(machine))
 
 # The whole machine
 state = session.run(plans.save_machine(machine, note="after the correction"))

@@ -33,6 +33,11 @@ def with_references(machine):
 CASES = {
     "measure_orbit": lambda m: plans.measure_orbit(m, readings=2),
     "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
+    "measure_coupling": lambda m: plans.measure_coupling(m, correctors=1, readings=1),
+    # Without coupling nothing is to be corrected; with it: see its own tests.
+    "set_coupling": lambda m: plans.set_coupling(
+        m, skews=["T/SQ0"], correctors=1, readings=1, iterations=1
+    ),
     "measure_lifetime": lambda m: plans.measure_lifetime(m, max_s=5.0),
     "measure_orbit_response": lambda m: plans.measure_orbit_response(
         m, correctors=[m.hcm.select("T/C[01]-H"), m["T/C2-V"]]
@@ -62,6 +67,17 @@ CASES = {
         readings=1,
         max_step_hz=1e6,
     ),
+    "measure_tune": lambda m: plans.measure_tune(m, method="turns"),
+    "measure_tune_response": lambda m: plans.measure_tune_response(
+        m, ["QF"], readings=1
+    ),
+    "set_tune": lambda m: plans.set_tune(
+        m, 5.22, 0.31, quadrupoles=["QF", m["QD"]], readings=1
+    ),
+    "step_tune": lambda m: plans.step_tune(m, 0.02, 0.0, quadrupoles=["QF", "QD"]),
+    "measure_beta": lambda m: plans.measure_beta(
+        m, quadrupoles=[m["T/QD0"]], readings=1
+    ),
     "set_values": lambda m: plans.set_values(m, m.hcm.select("T/C[01]-H"), 1e-5),
     "step": lambda m: plans.step(m, "hcm", 1e-5),
     "save_machine": lambda m: plans.save_machine(m, "for a test"),
@@ -88,7 +104,10 @@ MOVERS = {
     "orbit_feedback",
     "center_rf",
     "set_chromaticity",
+    "set_coupling",
     "set_rf",
+    "set_tune",
+    "step_tune",
 }
 
 

@@ -21,7 +21,11 @@ from acctwin.session.metadata import session_metadata
 PAGES = Path(__file__).parents[2] / "docs/reference"
 CLI = (PAGES / "cli.md").read_text(encoding="utf-8")
 DOCUMENTS = (PAGES / "start-document.md").read_text(encoding="utf-8")
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {
+    f"{name} {sub}".strip(): found
+    for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+    for sub, found in getattr(command, "commands", {"": command}).items()
+}
 #: Keys that Bluesky itself adds, or that are the same thing twice.
 BLUESKY_KEYS = {"plan_type"}
 

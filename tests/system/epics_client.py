@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-import epicscorelibs.path.pyepics  # noqa: F401  the same libca for both
+import epicscorelibs.path.pyepics  # noqa: F401  first: one libca for both
+
+# isort: split
 import epics
 from p4p.client.thread import Context
 from served import answer

@@ -113,6 +113,14 @@ def test_waveforms_of_cycles_are_fractions_for_families_that_exist(site: Site):
     assert "greater than or equal to -1" in beyond
 
 
+def test_families_that_set_the_chromaticity_exist(site: Site):
+    section = "defaults:\n  chromaticity:\n    order: 3\n    families: [QF]\n"
+    default = load_profile("ring", site(YAML + section)).defaults.chromaticity
+    assert (default.families, default.order, default.span) == (("QF",), 3, 0.008)
+    (unknown,) = faults(site(YAML + section.replace("QF", "QFF")))
+    assert "profiles/ring.yaml:21:16: no family is called 'QFF'; did you" in unknown
+
+
 def test_out_of_service_sets_the_status_of_one_device(site: Site):
     profile = load_profile("ring", site(YAML + "out_of_service: [C04/H, B2]\n"))
     out = [r.name for r in (*profile.magnets, *profile.bpms) if not r.status]

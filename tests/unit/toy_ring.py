@@ -260,14 +260,15 @@ class RingDesign:
         rows = [self.engine.layout.monitors.index(name) for name in monitors]
         rows = [*rows, *(row + N_BPM for row in rows)]
         found = np.zeros((len(rows), len(actuators), len(skews)))
+        engine = RingEngine(np.zeros(2 * N_BPM))
+        engine.centres[:] = 0.0
+        knobs = engine.layout.knobs
         for k, skew in enumerate(skews):
             for j, actuator in enumerate(actuators):
                 total = 0.0
                 for a in (1e-4, -1e-4):
                     for b in (1e-5, -1e-5):
-                        engine = RingEngine(np.zeros(2 * N_BPM))
-                        engine.centres[:] = 0.0
-                        knobs = engine.layout.knobs
+                        engine.knobs = engine.layout.values.copy()
                         engine.knobs[knobs.index(skew)] += a
                         engine.knobs[knobs.index(actuator)] += b
                         total = total + np.sign(a * b) * engine.orbit().T.ravel()

@@ -9,6 +9,7 @@ from acctwin.analysis.correction import (
     solve_correction,
     solve_micado,
 )
+from acctwin.analysis.coupling import CouplingResult, SetCouplingResult
 from acctwin.analysis.feedback import FeedbackResult
 from acctwin.analysis.lifetime import LifetimeResult
 from acctwin.analysis.machine_state import (
@@ -24,6 +25,7 @@ __all__ = [
     "BumpResult",
     "ComparisonResult",
     "CorrectionResult",
+    "CouplingResult",
     "CycleResult",
     "FeedbackResult",
     "Inverse",
@@ -33,6 +35,7 @@ __all__ = [
     "OrbitResult",
     "ResponseResult",
     "RestoreResult",
+    "SetCouplingResult",
     "Solution",
     "estimate_noise",
     "fit_response",

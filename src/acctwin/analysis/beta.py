@@ -70,7 +70,8 @@ class BetaResult:
         names: Quadrupoles or BPMs; magnets in series are one row, with the name of
             their supply and the mean over their whole length.
         s: Positions [m], (n,); of the first magnet in series.
-        beta_x: Horizontal [m], (n,).
+        beta_x: Horizontal [m], (n,); NaN at a BPM whose neighbours are all at multiples
+            of the half-integer in phase.
         beta_y: Vertical [m], (n,).
         sigma_x: Standard error of ``beta_x`` [m], (n,).
         sigma_y: Standard error of ``beta_y`` [m], (n,).
@@ -105,10 +106,10 @@ class BetaResult:
 
     @property
     def rms_beat(self) -> tuple[float, float]:
-        """Root mean square of the beat in x and y."""
+        """Root mean square of the beat in x and y, where it was measured."""
         return (
-            float(np.sqrt(np.mean(self.beat_x**2))),
-            float(np.sqrt(np.mean(self.beat_y**2))),
+            float(np.sqrt(np.nanmean(self.beat_x**2))),
+            float(np.sqrt(np.nanmean(self.beat_y**2))),
         )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acctwin.analysis.beta import BetaResult, PhaseAdvance, Places, beta_result
-from acctwin.analysis.tune import TuneResult
+from acctwin.analysis.tune import TuneResult, nearest_whole
 from acctwin.analysis.turns import Oscillation
 from acctwin.errors import DataError
 from acctwin.names import FloatArray, IntArray
@@ -27,6 +27,7 @@ REACH = 3
 #: Pairs of BPMs are left out whose phase advance makes the formula diverge: this is the
 #: least sine of a phase advance, and the least difference of two cotangents.
 _LEAST = 0.2
+_TURN = 2.0 * np.pi
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Phases:
         """Return phase advances from a BPM to others, which may be past the end."""
         count = len(self.phase)
         turns = np.floor_divide(others, count)
-        there = self.phase[others % count] + 2.0 * np.pi * self.tune * turns
+        there = self.phase[others % count] + _TURN * self.tune * turns
         return there - self.phase[one]
 
 
@@ -78,7 +79,7 @@ def beta_of_records(
             Phases(phase, whole), sigma, design, places.beta[:, axis]
         )
         known = known - known[0]
-        advances.append(phase + 2.0 * np.pi * np.round((known - phase) / 2.0 / np.pi))
+        advances.append(nearest_whole(phase / _TURN, known / _TURN) * _TURN)
         spread = np.hypot(sigma, sigma[0])
         spread[0] = 0.0
         spreads.append(spread)
@@ -112,6 +113,11 @@ def beta_of_phases(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the beta function at BPMs, in one plane.
 
+    Pairs of neighbours that disagree by more than noise explains show by how much the
+    optics between the BPMs is not as in the design. This is taken as an error of every
+    phase, where it is larger than that of the noise; what all pairs share is not seen,
+    and may be about as much again.
+
     Args:
         measured: Phases.
         sigma: Standard errors of the measured phases [rad], (n,).
@@ -119,9 +125,8 @@ def beta_of_phases(
         beta: The design's beta function [m], (n,).
 
     Returns:
-        β [m], (n,), and its standard error: that of the phases, and the scatter of the
-        pairs, which shows how far the optics between BPMs is not as in the design [m],
-        (n,).
+        β [m], (n,), and its standard error [m], (n,); NaN for a BPM near which no two
+        others have usable phase advances.
 
     Raises:
         DataError: Too few BPMs.
@@ -133,41 +138,65 @@ def beta_of_phases(
             f"beta from phases: {count} BPMs found, wanted at least 3 in a row"
         )
     steps = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
-    found = np.array([
-        _at(i, i + steps, measured, sigma, design, beta[i]) for i in range(count)
-    ])
+    pairs = [_pairs(i, i + steps, measured, design, beta[i]) for i in range(count)]
+    inconsistent = [one.disagreement() for one in pairs if len(one.values) > 1]
+    common = float(np.sqrt(np.mean(inconsistent))) if inconsistent else 0.0
+    errors = np.maximum(sigma, common)
+    found = np.array([one.mean(errors) for one in pairs])
     return found[:, 0], found[:, 1]
 
 
-def _at(
-    one: int,
-    others: IntArray,
-    measured: Phases,
-    sigma: FloatArray,
-    design: Phases,
-    beta: float,
-) -> tuple[float, float]:
-    """Return β and its error at one BPM; NaN if no pair near it can be used."""
+@dataclass(frozen=True)
+class _Pairs:
+    """What the pairs of BPMs near one say about beta there.
+
+    Attributes:
+        values: β [m], (n_pairs,).
+        slopes: d(value)/d(phase) [m/rad], (n_pairs, n_places).
+        places: BPMs, the one itself last, (n_places,).
+    """
+
+    values: FloatArray
+    slopes: FloatArray
+    places: IntArray
+
+    def disagreement(self) -> float:
+        """Return the mean square error of phases that would explain the scatter."""
+        size = np.sum(self.slopes**2, axis=1)
+        weights = 1.0 / size
+        mean = float(weights @ self.values / np.sum(weights))
+        freedom = len(self.values) - 1
+        return float(np.sum((self.values - mean) ** 2 / size) / freedom)
+
+    def mean(self, errors: FloatArray) -> tuple[float, float]:
+        """Return the weighted mean and its error; NaN if there are no pairs.
+
+        Args:
+            errors: Of the phases of all BPMs [rad], (n_bpm,).
+        """
+        if not len(self.values):
+            return np.nan, np.nan
+        spread = self.slopes * errors[self.places]
+        weights = 1.0 / np.sum(spread**2, axis=1)
+        weights /= np.sum(weights)
+        return float(weights @ self.values), float(np.linalg.norm(weights @ spread))
+
+
+def _pairs(
+    one: int, others: IntArray, measured: Phases, design: Phases, beta: float
+) -> _Pairs:
     seen, known = measured.from_one(one, others), design.from_one(one, others)
     is_good = (np.abs(np.sin(seen)) > _LEAST) & (np.abs(np.sin(known)) > _LEAST)
+    near, places = others[is_good], len(design.phase)
+    seen, known = seen[is_good], known[is_good]
     cot_seen, cot_known = 1.0 / np.tan(seen), 1.0 / np.tan(known)
-    j, k = np.triu_indices(len(others), 1)
+    j, k = np.triu_indices(len(near), 1)
+    used = np.abs(cot_known[j] - cot_known[k]) > _LEAST
+    j, k = j[used], k[used]
     difference = cot_known[j] - cot_known[k]
-    used = is_good[j] & is_good[k] & (np.abs(difference) > _LEAST)
-    if not used.any():
-        return np.nan, np.nan
-    j, k, difference = j[used], k[used], difference[used]
-    values = beta * (cot_seen[j] - cot_seen[k]) / difference
-    slopes = np.zeros((len(values), len(others) + 1))
-    rows = np.arange(len(values))
-    slope = -beta / np.sin(seen) ** 2
+    slope, rows = -beta / np.sin(seen) ** 2, np.arange(len(j))
+    slopes = np.zeros((len(j), len(near) + 1))
     slopes[rows, j], slopes[rows, k] = slope[j] / difference, -slope[k] / difference
     slopes[:, -1] = -slopes[:, :-1].sum(axis=1)
-    errors = np.append(sigma[others % len(sigma)], sigma[one])
-    weights = 1.0 / np.sum((slopes * errors) ** 2, axis=1)
-    weights /= weights.sum()
-    mean = float(weights @ values)
-    error = float(np.sqrt(np.sum((weights @ slopes * errors) ** 2)))
-    # Pairs that differ by more than their noise show that the design is not quite true.
-    scatter = float(weights @ (values - mean) ** 2)
-    return mean, float(np.hypot(error, np.sqrt(scatter)))
+    values = beta * (cot_seen[j] - cot_seen[k]) / difference
+    return _Pairs(values, slopes, np.append(near, one) % places)

@@ -46,6 +46,29 @@ class SetTuneResult:
     uid: str = ""
 
 
+@dataclass(frozen=True)
+class StepTuneResult:
+    """What ``step_tune`` did.
+
+    Attributes:
+        change: Change of the tunes that was wanted; nothing was measured, (2,).
+        knobs: Families, or quadrupoles.
+        steps: Change of each knob, (n_knobs,), in ``units``.
+        units: Of each step.
+        magnets: All quadrupoles that were moved.
+        setpoints: Where each of them is now, (n_magnets,).
+        uid: The run.
+    """
+
+    change: FloatArray
+    knobs: tuple[str, ...]
+    steps: FloatArray
+    units: tuple[str, ...]
+    magnets: tuple[str, ...]
+    setpoints: FloatArray
+    uid: str = ""
+
+
 def whole_target(wanted: FloatArray, present: FloatArray) -> FloatArray:
     """Return whole tunes that are wanted, (2,).
 

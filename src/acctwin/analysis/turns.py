@@ -84,11 +84,10 @@ def find_oscillation(positions: FloatArray, plane: Plane) -> Oscillation:
     window = np.hanning(turns + 1)[:-1]
     frequency = _peak(record, window)
     amplitude = _amplitudes(record, window, frequency)
-    wave = np.exp(2j * np.pi * frequency * np.arange(turns))
-    noise = np.std(record - np.real(np.outer(wave, amplitude)), axis=0)
+    noise = _noise(record, window)
     size = float(np.sqrt(np.sum(np.abs(amplitude) ** 2)))
     error = noise * np.sqrt(2 * np.sum(window**2)) / np.sum(window)
-    if size < SIGNIFICANT * np.sqrt(np.sum(error**2)):
+    if not size > SIGNIFICANT * np.sqrt(np.sum(error**2)):
         raise DataError(
             f"turn-by-turn data in {plane}: no oscillation is seen, the largest is "
             f"{np.abs(amplitude).mean():.2g} m with a noise of {noise.mean():.2g} m a "
@@ -142,6 +141,16 @@ def _amplitudes(
 ) -> ComplexArray:
     wave = window * np.exp(-2j * np.pi * frequency * np.arange(len(record)))
     return np.asarray(2.0 * (wave @ record) / np.sum(window), dtype=np.complex128)
+
+
+def _noise(record: FloatArray, window: FloatArray) -> FloatArray:
+    """Return the white noise of each BPM [m], (n_bpm,): between the spectral lines.
+
+    The power of white noise at one frequency is distributed exponentially, so its
+    median is ln 2 of its mean, however strong a few lines are.
+    """
+    power = np.abs(np.fft.rfft(window[:, None] * record, axis=0)) ** 2
+    return np.sqrt(np.median(power, axis=0) / (np.log(2.0) * np.sum(window**2)))
 
 
 def _frequency_error(

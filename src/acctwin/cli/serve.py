@@ -53,7 +53,9 @@ def tango(
     seed: Seed = None,
     site: Site = None,
     interface: Interface = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the server.")] = 10000,
+    port: Annotated[
+        int | None, typer.Option(help="Of the server; 10000, any with a database.")
+    ] = None,
     database: Annotated[
         bool, typer.Option("--database", help="Use the database of $TANGO_HOST.")
     ] = False,

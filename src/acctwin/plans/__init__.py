@@ -4,8 +4,8 @@ Each takes the machine first, checks limits and status before it moves anything,
 puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
+from acctwin.plans.beta import measure_beta
 from acctwin.plans.bump import orbit_bump
-from acctwin.plans.center_rf import center_rf
 from acctwin.plans.chromaticity import measure_chromaticity
 from acctwin.plans.chromaticity_correction import set_chromaticity
 from acctwin.plans.chromaticity_response import measure_chromaticity_response
@@ -22,13 +22,19 @@ from acctwin.plans.reference import promote_reference, roll_back_reference
 from acctwin.plans.response import measure_orbit_response, measure_response
 from acctwin.plans.restore import restore_machine
 from acctwin.plans.rf import set_rf
+from acctwin.plans.rf_centring import center_rf
 from acctwin.plans.step import set_values, step
+from acctwin.plans.tune import measure_tune
+from acctwin.plans.tune_correction import set_tune
+from acctwin.plans.tune_response import measure_tune_response
+from acctwin.plans.tune_step import step_tune
 
 __all__ = [
     "center_rf",
     "compare_machine",
     "correct_orbit",
     "cycle",
+    "measure_beta",
     "measure_chromaticity",
     "measure_chromaticity_response",
     "measure_coupling",
@@ -37,6 +43,8 @@ __all__ = [
     "measure_orbit",
     "measure_orbit_response",
     "measure_response",
+    "measure_tune",
+    "measure_tune_response",
     "monitor_orbit",
     "orbit_bump",
     "orbit_feedback",
@@ -47,6 +55,8 @@ __all__ = [
     "set_chromaticity",
     "set_coupling",
     "set_rf",
+    "set_tune",
     "set_values",
     "step",
+    "step_tune",
 ]

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from bluesky.utils import Msg, MsgGenerator, plan
 
 from acctwin.analysis.chromaticity import ChromaticityResult, SetChromaticityResult
-from acctwin.analysis.correction import solve_correction
 from acctwin.analysis.response import ResponseResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
-from acctwin.errors import LimitError, PlanError
 from acctwin.names import FloatArray
-from acctwin.plans import chromaticity_response
-from acctwin.plans.chromaticity_knobs import (
-    chromaticity_knobs,
-    design_response,
-    measured_response,
-)
-from acctwin.plans.chromaticity_scan import (
-    ChromaticityScan,
-    fit_stored,
-    prepare_scan,
-    scan_options,
-)
-from acctwin.plans.group_knobs import (
-    GroupKnob,
-    all_moves,
-    group_starts,
-    recorded,
-    room,
-    supplies_behind,
-)
-from acctwin.plans.guards import check_moves, restoring_on_failure
+from acctwin.plans.chromaticity_knobs import chromaticity_knobs
+from acctwin.plans.chromaticity_scan import fit_stored, scan_options
+from acctwin.plans.chromaticity_task import Aim, Task, next_steps, prepare_task
+from acctwin.plans.group_knobs import all_moves, recorded, supplies_behind
+from acctwin.plans.guards import restoring_on_failure
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.orbit_inputs import MODEL, name_of, sources
-from acctwin.plans.stubs import ask, in_run, move
+from acctwin.plans.stubs import in_run, move
 from acctwin.plans.targets import Target, title
 
-#: Less than this of what is wanted is not worth a move.
-_USELESS = 1e-3
 REACHED = "the chromaticity is within the tolerance"
 
 
@@ -106,22 +85,22 @@ def set_chromaticity(
         max_step_hz=max_step_hz,
     )
     default = machine.defaults.chromaticity
-    limit = default.iterations if iterations is None else iterations
-    near = default.tolerance if tolerance is None else tolerance
-    _check(limit, near, max_step)
+    aim = Aim(
+        xi_x,
+        xi_y,
+        default.tolerance if tolerance is None else tolerance,
+        default.iterations if iterations is None else iterations,
+        max_step,
+    )
+    aim.check()
     knobs = chromaticity_knobs(machine, families)
     response = None if response == MODEL else response
 
     def body(uid: str) -> MsgGenerator[SetChromaticityResult]:
-        scan = yield from prepare_scan(machine, options)
-        start = yield from group_starts(knobs)
-        matrix = yield from _matrix(machine, knobs, start, response)
-        task = _Task(
-            scan, knobs, matrix, np.array([xi_x, xi_y]), near, limit, max_step, uid
-        )
+        task = yield from prepare_task(machine, options, knobs, response, aim, uid)
 
         def setting() -> MsgGenerator[SetChromaticityResult]:
-            result = yield from _set(task, start)
+            result = yield from _set(task)
             yield from write_result(_result_note(result))
             return result
 
@@ -130,16 +109,12 @@ def set_chromaticity(
     metadata = {
         "plan_name": "set_chromaticity",
         "plan_args": {
-            "xi_x": xi_x,
-            "xi_y": xi_y,
+            **aim.to_document(),
             "families": [title(f) for f in families] if families else None,
             "response": name_of(response),
-            "tolerance": near,
-            "iterations": limit,
-            "max_step": max_step,
             **options.to_document(),
         },
-        "num_points": (limit + 1) * options.events,
+        "num_points": (aim.iterations + 1) * options.events,
         "derived_from": sources(response),
     }
     return (yield from in_run(body, metadata))
@@ -170,38 +145,7 @@ def analyse(run: Run) -> SetChromaticityResult:
     )
 
 
-@dataclass(frozen=True)
-class _Task:
-    """All that an iteration needs."""
-
-    scan: ChromaticityScan
-    knobs: tuple[GroupKnob, ...]
-    matrix: FloatArray
-    target: FloatArray
-    tolerance: float
-    iterations: int
-    max_step: float | None
-    uid: str
-
-    def missing(self, seen: ChromaticityResult) -> float:
-        """Return how far the plane that is further off is from its target."""
-        return float(np.abs(seen.xi - self.target).max())
-
-    def is_reached(self, seen: ChromaticityResult) -> bool:
-        """Tell whether both planes are within the tolerance."""
-        return self.missing(seen) <= self.tolerance
-
-    def steps(self, seen: ChromaticityResult) -> FloatArray:
-        """Return the smallest changes of the knobs that do what is wanted, (n,)."""
-        residual = seen.xi - self.target
-        if self.max_step is not None:
-            residual = residual * min(1.0, self.max_step / self.missing(seen))
-        return solve_correction(self.matrix, residual).steps
-
-
-def _set(
-    task: _Task, start: Mapping[str, float]
-) -> MsgGenerator[SetChromaticityResult]:
+def _set(task: Task) -> MsgGenerator[SetChromaticityResult]:
     number = Note("iteration", {"number": 0})
     devices = recorded(task.knobs)
     total, stopped = np.zeros(len(task.knobs)), ""
@@ -209,19 +153,19 @@ def _set(
     while not stopped:
         if task.is_reached(history[-1]):
             stopped = REACHED
-        elif len(history) > task.iterations:
+        elif len(history) > task.aim.iterations:
             stopped = "all iterations were used"
         else:
-            wanted, in_the_way = _next(task, start, total, history[-1])
+            wanted, in_the_way = next_steps(task, total, history[-1])
             if not wanted.any():
                 stopped = in_the_way
                 break
             number.values["number"] = len(history)
             yield Msg("checkpoint")
-            yield from move(all_moves(task.knobs, start, total + wanted))
+            yield from move(all_moves(task.knobs, task.start, total + wanted))
             seen = yield from task.scan.measure(task.uid, [number], devices)
             if task.missing(seen) > task.missing(history[-1]):
-                yield from move(all_moves(task.knobs, start, total))
+                yield from move(all_moves(task.knobs, task.start, total))
                 stopped = "the last iteration made it worse and was taken back"
                 break
             history.append(seen)
@@ -230,79 +174,14 @@ def _set(
     return _result(task, history, total, stopped)
 
 
-def _next(
-    task: _Task,
-    start: Mapping[str, float],
-    total: FloatArray,
-    seen: ChromaticityResult,
-) -> tuple[FloatArray, str]:
-    """Return the next steps, checked; and the limit that is in their way, if any.
-
-    The steps are nothing where the limits leave no room for more.
-    """
-    steps = task.steps(seen)
-    here = dict(start)
-    for knob, change in zip(task.knobs, total, strict=True):
-        moved = change * knob.shares(start)
-        here |= {n: start[n] + d for n, d in zip(knob.names, moved, strict=True)}
-    fraction, words = room(task.knobs, here, steps)
-    if fraction >= 1.0:
-        check_moves(all_moves(task.knobs, start, total + steps))
-        return steps, ""
-    limit = f"{words}: there is room for {fraction:.1%} of the last change"
-    if fraction > _USELESS:
-        steps = steps * fraction * (1.0 - 1e-9)
-        check_moves(all_moves(task.knobs, start, total + steps))
-        return steps, limit
-    if not total.any():
-        raise LimitError(
-            f"{limit}; the chromaticity is {seen.xi[0]:.3f}, {seen.xi[1]:.3f} and "
-            f"{task.target[0]:g}, {task.target[1]:g} is wanted; nothing was moved"
-        )
-    return np.zeros_like(steps), limit
-
-
-def _matrix(
-    machine: Machine,
-    knobs: Sequence[GroupKnob],
-    start: Mapping[str, float],
-    response: ResponseResult | str | None,
-) -> MsgGenerator[FloatArray]:
-    if response is None:
-        matrix = yield from design_response(machine, knobs, start)
-    else:
-        if isinstance(response, str):
-            uid = response
-            run = yield from ask(lambda: machine.runs.run(uid))
-            response = chromaticity_response.analyse(run)
-        matrix = measured_response(response, knobs)
-    size = np.abs(matrix).max(axis=0)
-    if np.linalg.matrix_rank(matrix / np.where(size > 0.0, size, 1.0), tol=0.05) < 2:
-        names = ", ".join(knob.name for knob in knobs)
-        raise PlanError(
-            f"{names} cannot set both planes: at least two families with unlike "
-            "effects are needed"
-        )
-    return matrix
-
-
-def _check(iterations: int, tolerance: float, max_step: float | None) -> None:
-    if iterations < 1:
-        raise PlanError(f"at least 1 iteration is needed, not {iterations}")
-    if not tolerance > 0.0:
-        raise PlanError(f"tolerance is a positive number, not {tolerance!r}")
-    if max_step is not None and not max_step > 0.0:
-        raise PlanError(f"max_step is a positive number, not {max_step!r}")
-
-
 def _result(
-    task: _Task,
+    task: Task,
     history: Sequence[ChromaticityResult],
     total: FloatArray,
     stopped: str,
 ) -> SetChromaticityResult:
     return SetChromaticityResult(
-        target=task.target,
+        target=task.aim.target,
         before=history[0],
         after=history[-1],
         knobs=tuple(knob.name for knob in task.knobs),

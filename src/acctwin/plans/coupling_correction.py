@@ -77,8 +77,8 @@ def set_coupling(
     require(machine, [SKEWS], "the coupling cannot be corrected")
     if target != "minimum":
         raise PlanError(f"target is 'minimum', not {target!r}")
-    default = machine.defaults.coupling
     by_cutoff = singular_values is None and cutoff is not None
+    default = machine.defaults.coupling
     options = Options(
         None if by_cutoff else _either(singular_values, default.singular_values),
         _either(cutoff, default.cutoff),
@@ -86,6 +86,11 @@ def set_coupling(
         _either(gain, default.gain),
         _either(iterations, default.iterations),
     )
+    if options.dispersion_weight < 0.0 or options.iterations < 1:
+        raise PlanError(
+            "dispersion_weight is 0 or more and iterations 1 or more, found "
+            f"{options.dispersion_weight!r} and {options.iterations!r}"
+        )
     knobs = _skews(machine, skews)
     behind = raw(knobs.devices)
     job = cross_job(machine, correctors, readings, settle_s, [*knobs.devices, *behind])

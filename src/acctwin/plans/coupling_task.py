@@ -82,7 +82,7 @@ class Task:
 def prepare(
     job: CrossJob, knobs: Knobs, options: Options, uid: str
 ) -> MsgGenerator[Task]:
-    """Ask the design what the skews do, and where they are."""
+    """Ask the design what the skews do, and the skews where they are."""
     design = job.machine.design
     derivative = yield from ask(
         lambda: design.coupling_response(job.bpms, job.model_actuators, knobs.names)

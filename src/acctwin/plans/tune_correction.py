@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import MsgGenerator, plan
 
 from acctwin.analysis.response import ResponseResult
 from acctwin.analysis.tune import TuneMethod, TuneResult
@@ -25,9 +25,9 @@ from acctwin.plans.group_knobs import (
 )
 from acctwin.plans.guards import check_moves, restoring_on_failure
 from acctwin.plans.note import Note, write_result
-from acctwin.plans.stubs import Reading, in_run, move
+from acctwin.plans.stubs import Reading, in_run
 from acctwin.plans.targets import Target
-from acctwin.plans.tune_knobs import tune_knobs
+from acctwin.plans.tune_knobs import ramp_knobs, tune_knobs
 from acctwin.plans.tune_reading import (
     TuneView,
     charged,
@@ -39,8 +39,6 @@ from acctwin.plans.tune_reading import (
 )
 from acctwin.plans.tune_task import MODEL, Task, checked_options, name_of, response_of
 
-#: No single move changes a tune by more than this: the beam has to follow.
-GENTLE = 0.01
 #: A limit is approached to within this fraction of the way, which rounding may need.
 _ROUNDING = 1e-9
 #: A smaller fraction of the way is no step.
@@ -108,13 +106,13 @@ def set_tune(
         task = Task(machine, knobs, start, matrix, view, options, wanted, cross, uid)
 
         def setting() -> MsgGenerator[SetTuneResult]:
-            return (
-                yield from charged(machine, method, (None, None), lambda: _set(task))
+            result = yield from charged(
+                machine, method, (None, None), lambda: _set(task)
             )
+            yield from write_result(_note(result, view))
+            return result
 
-        result = yield from restoring_on_failure(task.behind, setting)
-        yield from write_result(_note(result, view))
-        return result
+        return (yield from restoring_on_failure(task.behind, setting))
 
     metadata = {
         "plan_name": "set_tune",
@@ -130,7 +128,7 @@ def set_tune(
             "readings": readings,
             "cross": cross,
         },
-        "derived_from": [uid for uid in [name_of(response)] if uid != MODEL],
+        "derived_from": [u for u in [name_of(response)] if u not in (MODEL, "")],
     }
     return (yield from in_run(body, metadata))
 
@@ -222,14 +220,8 @@ def _next(task: Task, total: FloatArray, change: FloatArray) -> tuple[FloatArray
 
 
 def _go(task: Task, here: FloatArray, there: FloatArray) -> MsgGenerator[None]:
-    """Move the knobs, in steps that change the tunes little."""
-    largest = float(np.abs(task.matrix @ (there - here)).max())
-    count = max(1, int(np.ceil(largest / GENTLE)))
     check_moves(task.moves(there))
-    for share in np.arange(1, count) / count:
-        yield Msg("checkpoint")
-        yield from move(task.moves(here + share * (there - here)))
-    yield from move(task.moves(there))
+    yield from ramp_knobs(task.knobs, task.start, task.matrix, here, there)
 
 
 def _measure(task: Task, view: TuneView) -> MsgGenerator[TuneResult]:

@@ -236,7 +236,7 @@ def served_by(control: Control | None, protocols: tuple[Protocol, ...]) -> Contr
         protocols: What the control system speaks, the usual one first.
     """
     control = control or Control(backend=protocols[0])
-    backends = {
+    backends: dict[str, Protocol] = {
         kind: p if (p := control.protocol(kind)) in protocols else protocols[0]
         for kind in CHANNELS
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ class Fields:
     """
 
     def __init__(self, records: Mapping[Key, list[Record]], machine: str) -> None:
-        from softioc import fields  # type: ignore[import-untyped]
+        fields: Any = importlib.import_module("softioc.fields")
         from softioc.imports import db_put_field_process  # type: ignore
 
         self._put: Any = db_put_field_process

@@ -8,8 +8,6 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from ctypes import c_int
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,12 +16,13 @@ import numpy as np
 
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.backends.sim.open import open_simulation
-from acctwin.errors import AcctwinError, DeviceError, MissingExtra
+from acctwin.errors import AcctwinError, MissingExtra
 from acctwin.names import FloatArray
 from acctwin.profiles.control import EPICS
 from acctwin.profiles.profile import Profile
 from acctwin.servers import epics_db as db
 from acctwin.servers.epics_fields import Fields
+from acctwin.servers.epics_setpoints import set_access, setpoint, switch, text
 from acctwin.servers.hub import Hub, Update
 from acctwin.servers.records import Record, of_key, records
 from acctwin.servers.serving import (
@@ -32,14 +31,13 @@ from acctwin.servers.serving import (
     end_on_signals,
     ready,
     server_id,
+    together,
 )
 
 log = logging.getLogger(__name__)
 
 #: Time between two beats of the server's heart [s].
 HEARTBEAT_S = 0.5
-#: Fraction of a setpoint's range at either end where it has a minor alarm.
-ALARM_RANGE = 0.05
 _ADDRESSES = ("CAS_INTF_ADDR_LIST", "PVAS_INTF_ADDR_LIST", "CAS_BEACON_ADDR_LIST")
 #: Kind, channel, and which device of the kind: its index, or all in an array.
 Place: TypeAlias = tuple[str, str, int]
@@ -55,13 +53,14 @@ def serve(profile: Profile, options: Options) -> None:
         EngineError: The engine of the simulated machine has failed.
     """
     _listen_on(options.interface)
-    builder, softioc, dispatcher = _softioc()
+    builder, softioc, dispatcher = required()
     sim = open_simulation(profile, options.seed)
     try:
         loop = dispatcher.AsyncioDispatcher()
         ioc = Ioc(profile, sim, builder, options)
-        ioc.load(softioc)
-        softioc.iocInit(loop)
+        with tempfile.TemporaryDirectory() as folder:
+            ioc.load(softioc, Path(folder))
+            softioc.iocInit(loop)
         end = threading.Event()
         end_on_signals(end.set)
         if options.until_eof:
@@ -104,59 +103,63 @@ class Ioc:
         }
         self._beats = 0
 
-    def load(self, softioc: Any) -> None:
-        """Load all records; before ``iocInit``."""
-        from epicscorelibs.ioc import dbCore  # type: ignore[import-untyped]
+    def load(self, softioc: Any, folder: Path) -> None:
+        """Load all records and access rules; before ``iocInit``.
 
-        # As root, iocInit would lock all memory of this process.
-        c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
+        Args:
+            softioc: ``softioc.softioc``.
+            folder: For files that EPICS reads until then.
+        """
         profile, builder = self._profile, self._builder
         for record in self.records:
             if record.is_setpoint:
-                self._setpoints[_place(record)] = self._setpoint(record)
+                first = self._shown[record.key] if record.size else record.value
+                put = partial(self._put, record)
+                self._setpoints[_place(record)] = setpoint(builder, record, first, put)
         for fault in FAULTS:
-            self._fault(fault)
-        self._command("DROP_BEAM", self._drop_beam)
-        text = db.database(
-            self.records, profile.name, len(profile.bpms), len(profile.supplies)
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "machine.db")
-            path.write_text(text, encoding="utf-8")
-            softioc.dbLoadDatabase(str(path), None, None)
-            builder.LoadDatabase()
-        rules = db.access(read_only=self._options.read_only)
-        with tempfile.NamedTemporaryFile(
-            "w", suffix=".acf", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(rules)
-        if dbCore.asSetFilename(file.name.encode()):
-            raise DeviceError(f"EPICS does not take the access rules {file.name}")
+            text(builder, self._own(fault.upper()), partial(self._put_fault, fault))
+        switch(builder, self._own("DROP_BEAM"), self._drop_beam)
+        path = folder / "machine.db"
+        counts = len(profile.bpms), len(profile.supplies)
+        content = db.database(self.records, profile.name, *counts)
+        path.write_text(content, encoding="utf-8")
+        softioc.dbLoadDatabase(str(path), None, None)
+        builder.LoadDatabase()
+        rules = folder / "access.acf"
+        content = db.access(read_only=self._options.read_only)
+        rules.write_text(content, encoding="utf-8")
+        set_access(rules)
 
     async def run(self) -> None:
-        """Fill the records until cancelled."""
+        """Fill the records until cancelled.
+
+        Raises:
+            EngineError: The engine of the simulated machine has failed.
+        """
         self._fields = Fields(of_key(self.records), self._profile.name)
         self._fields.put_names(self._profile)
-        own = partial(db.own_name, self._profile.name)
-        self._fields.put_text(own("SERVER"), server_id(self._profile, time.time()))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.hub.run())
-            tasks.create_task(self._beat())
-            await self.hub.refresh()
-            ready(
-                f"epics {self._profile.name}: {len(self.records)} PVs, "
-                f"Channel Access port {_port('CA', 5064)}, "
-                f"PV Access port {_port('PVA', 5075)}, on {self._options.interface}"
-            )
+        name = server_id(self._profile, time.time())
+        self._fields.put_text(self._own("SERVER"), name)
+        await together(self.hub.run(), self._beat(self._fields), self._announce())
 
-    async def _beat(self) -> None:
-        own = partial(db.own_name, self._profile.name)
-        while self._fields is not None:
+    async def _announce(self) -> None:
+        await self.hub.refresh()
+        ready(
+            f"epics {self._profile.name}: {len(self.records)} PVs, "
+            f"Channel Access port {_port('CA', 5064)}, "
+            f"PV Access port {_port('PVA', 5075)}, on {self._options.interface}"
+        )
+
+    async def _beat(self, fields: Fields) -> None:
+        while True:
             self._beats += 1
-            self._fields.put(own("HEARTBEAT"), self._beats)
-            self._fields.put(own("TIME"), self._sim.clock.stamp())
-            self._fields.put_text(own("MESSAGE"), self.hub.faults.message)
+            fields.put(self._own("HEARTBEAT"), self._beats)
+            fields.put(self._own("TIME"), self._sim.clock.stamp())
+            fields.put_text(self._own("MESSAGE"), self.hub.faults.message)
             await asyncio.sleep(HEARTBEAT_S)
+
+    def _own(self, name: str) -> str:
+        return db.own_name(self._profile.name, name)
 
     def _publish(self, update: Update) -> None:
         if self._fields is not None:
@@ -184,40 +187,6 @@ class Ioc:
         self._echoes[place] = value
         self._setpoints[place].set(value if place[-1] == ALL else float(value[0]))
 
-    def _setpoint(self, record: Record) -> Any:
-        builder = self._builder
-        on_update = partial(self._put, record)
-        if record.size:
-            return builder.WaveformOut(
-                record.name,
-                initial_value=self._shown[record.key],
-                EGU=record.unit,
-                PREC=record.precision,
-                on_update=on_update,
-                validate=_is_finite,
-                always_update=True,
-                blocking=True,
-                ASG="SETPOINT",
-            )
-        margin = ALARM_RANGE * (record.high - record.low)
-        return builder.aOut(
-            record.name,
-            DRVL=record.low,
-            DRVH=record.high,
-            EGU=record.unit,
-            PREC=record.precision,
-            LOW=record.low + margin,
-            HIGH=record.high - margin,
-            LSV="MINOR",
-            HSV="MINOR",
-            initial_value=record.value,
-            on_update=on_update,
-            validate=_is_finite,
-            always_update=True,
-            blocking=True,
-            ASG="SETPOINT",
-        )
-
     async def _put(self, record: Record, value: Any) -> None:
         """Take a client's value; its put is over when this returns."""
         place, values = _place(record), np.atleast_1d(np.asarray(value, dtype=float))
@@ -234,34 +203,10 @@ class Ioc:
             self.hub.faults.message = f"{record.name}: {error}"
             log.warning("%s: %s", record.name, error)
 
-    def _fault(self, fault: str) -> None:
-        """Add the record that takes the name of a device to break, or to repair."""
-
-        async def put(name: str) -> None:
-            if name:
-                self.hub.put_fault(fault, name)
-                await self.hub.refresh()
-
-        self._builder.stringOut(
-            db.own_name(self._profile.name, fault.upper()),
-            on_update=put,
-            always_update=True,
-            blocking=True,
-            ASG="SETPOINT",
-        )
-
-    def _command(
-        self, name: str, put: Callable[[bool], Coroutine[Any, Any, None]]
-    ) -> None:
-        self._builder.boolOut(
-            db.own_name(self._profile.name, name),
-            ZNAM="no",
-            ONAM="yes",
-            on_update=put,
-            always_update=True,
-            blocking=True,
-            ASG="SETPOINT",
-        )
+    async def _put_fault(self, fault: str, name: str) -> None:
+        if name:
+            self.hub.put_fault(fault, name)
+            await self.hub.refresh()
 
     async def _drop_beam(self, dropped: bool) -> None:
         self.hub.drop_beam(bool(dropped))
@@ -272,11 +217,8 @@ def _place(record: Record) -> Place:
     return *record.key, ALL if record.size else record.index
 
 
-def _is_finite(record: Any, value: Any) -> bool:
-    return bool(np.all(np.isfinite(value)))
-
-
-def _softioc() -> tuple[Any, Any, Any]:
+def required() -> tuple[Any, Any, Any]:
+    """Return builder, softioc and dispatcher, or raise MissingExtra."""
     try:
         from softioc import asyncio_dispatcher, builder, softioc  # type: ignore
     except ImportError as error:

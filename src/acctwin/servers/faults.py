@@ -85,9 +85,7 @@ class ServedFaults:
 
 def _spellings(names: Iterable[str]) -> dict[str, str]:
     """Return names by all that they may be called."""
-    return {
-        name.replace("/", mark): name for name in names for mark in ("/", ":", "-")
-    }
+    return {name.replace("/", mark): name for name in names for mark in ("/", ":", "-")}
 
 
 def _find(what: str, name: str, known: dict[str, str]) -> str:

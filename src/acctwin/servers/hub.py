@@ -22,6 +22,7 @@ from acctwin.profiles.profile import Profile
 from acctwin.servers.faults import ServedFaults
 from acctwin.servers.monitors import Watch, emittance_monitor, tune_monitor
 from acctwin.servers.records import Key, Record, Values
+from acctwin.servers.serving import together
 from acctwin.servers.settings import Settings
 
 #: Puts that come within this time are solved together [s].
@@ -57,6 +58,7 @@ class Hub:
     Attributes:
         faults: What a trainer may break.
         count: How many orbits have been published.
+        beam: Empty while there is a beam, else why there is none.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Hub:
         self._has_magnets = any(kind == "magnet" for kind, _ in names)
         self._waiting: list[asyncio.Future[None]] = []
         self._wanted = asyncio.Event()
-        self._version, self._beam = 0, ""
+        self._version, self.beam = 0, ""
         self._put_at = self._clock_at = time.monotonic()
         self._current_at = -math.inf
 
@@ -119,16 +121,13 @@ class Hub:
         """Publish until cancelled.
 
         Raises:
-            ExceptionGroup: The engine of the simulated machine has failed.
+            EngineError: The engine of the simulated machine has failed.
         """
         monitors = [tune_monitor(self._sim)]
         if self._profile.diagnostics.emittance:
             monitors.append(emittance_monitor(self._sim))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._orbits())
-            for monitor in monitors:
-                watch = Watch(monitor, self._state, self._publish_values)
-                tasks.create_task(watch.run())
+        watches = [Watch(one, self._state, self._publish_values) for one in monitors]
+        await together(self._orbits(), *(watch.run() for watch in watches))
 
     async def _orbits(self) -> None:
         while True:
@@ -180,9 +179,9 @@ class Hub:
 
     async def _read_all(self) -> None:
         """Publish a reading of the BPMs, the current, and everything that is set."""
-        before = self._beam
+        before = self.beam
         values = await self._read_orbit()
-        if self._beam != before or time.monotonic() - self._current_at >= REFRESH_S:
+        if self.beam != before or time.monotonic() - self._current_at >= REFRESH_S:
             values |= await self._read_current()
         values |= self._settings.read()
         if self._has_magnets:
@@ -199,14 +198,14 @@ class Hub:
             await self._sim.acquire_orbit()
             sample = await self._sim.orbit()
             position = self.faults.freeze(sample.position)
-            self._version, self._beam = sample.version, ""
+            self._version, self.beam = sample.version, ""
         except BeamLost as error:
-            self._beam = str(error) or "the beam is lost"
+            self.beam = str(error) or "the beam is lost"
         x, y = position[:, 0].copy(), position[:, 1].copy()
         return {("bpm", "x"): x, ("bpm", "y"): y, ("bpms", "x"): x, ("bpms", "y"): y}
 
     async def _read_current(self) -> dict[Key, FloatArray]:
-        current = 0.0 if self._beam else (await self._sim.current())[0]
+        current = 0.0 if self.beam else (await self._sim.current())[0]
         self._current_at = time.monotonic()
         return {
             ("dcct", "current"): np.array([current]),
@@ -222,7 +221,7 @@ class Hub:
         await self.refresh()
 
     def _state(self) -> tuple[tuple[int, str], float]:
-        return (self._version, self._beam), time.monotonic() - self._put_at
+        return (self._version, self.beam), time.monotonic() - self._put_at
 
     def _publish_values(self, values: Values) -> None:
-        self._publish(Update(values, self._beam))
+        self._publish(Update(values, self.beam))

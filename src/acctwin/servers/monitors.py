@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,14 +28,16 @@ class Monitor:
         take: Takes a reading.
         noise: Rms noise of a reading; without any, nothing is read twice.
         period_s: Shortest time between two readings [s].
-        quiet_s: It is read when nobody has set anything for this time [s].
+        quiet_s: It is read when nobody has set anything for this time [s] …
+        overdue_s: … or when the last reading was so long ago [s].
     """
 
     keys: tuple[Key, ...]
     take: Callable[[], Awaitable[FloatArray]]
     noise: float
     period_s: float
-    quiet_s: float = 0.0
+    quiet_s: float
+    overdue_s: float = math.inf
 
 
 def tune_monitor(sim: SimMachine) -> Monitor:
@@ -45,7 +48,8 @@ def tune_monitor(sim: SimMachine) -> Monitor:
         return (await sim.tunes())[0]
 
     keys = (("tune", "qx"), ("tune", "qy"), ("tune", "qs"))
-    return Monitor(keys, take, sim.errors.tune_noise, period_s=0.2)
+    noise = sim.errors.tune_noise
+    return Monitor(keys, take, noise, period_s=0.2, quiet_s=0.3, overdue_s=2.0)
 
 
 def emittance_monitor(sim: SimMachine) -> Monitor:
@@ -78,6 +82,7 @@ class Watch:
     ) -> None:
         self._monitor, self._state, self._publish = monitor, state, publish
         self._seen: tuple[int, str] | None = None
+        self._read_at = time.monotonic()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -90,7 +95,10 @@ class Watch:
     async def _read(self) -> None:
         monitor = self._monitor
         state, quiet = self._state()
-        if quiet < monitor.quiet_s or (state == self._seen and not monitor.noise):
+        is_due = time.monotonic() - self._read_at >= monitor.overdue_s
+        if quiet < monitor.quiet_s and not is_due:
+            return
+        if state == self._seen and not monitor.noise:
             return
         values = np.full(len(monitor.keys), np.nan)
         if not state[1]:
@@ -98,6 +106,6 @@ class Watch:
                 values = await monitor.take()
             except BeamLost:
                 state = None
-        self._seen = state
+        self._seen, self._read_at = state, time.monotonic()
         keyed = zip(monitor.keys, values, strict=True)
         self._publish({key: np.array([value]) for key, value in keyed})

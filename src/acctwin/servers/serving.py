@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from acctwin.profiles.profile import Profile
 
@@ -27,6 +29,20 @@ class Options:
     interface: str = "127.0.0.1"
     read_only: bool = False
     until_eof: bool = False
+
+
+async def together(*jobs: Coroutine[Any, Any, None]) -> None:
+    """Run jobs until all are done, or one fails: the others end then.
+
+    Raises:
+        Exception: What the first job that failed raised.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(job)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 def ready(text: str) -> None:
@@ -50,7 +66,7 @@ def end_on_eof() -> None:
     """Send this process a SIGTERM when its standard input ends."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        while os.read(sys.stdin.fileno(), 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

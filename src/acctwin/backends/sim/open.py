@@ -29,9 +29,7 @@ class Simulation:
             EngineError: The engine could not be started.
         """
         layout = self._engine.layout
-        return SimMachine(
-            self._engine, layout, self._errors, self._profile, self._seed
-        )
+        return SimMachine(self._engine, layout, self._errors, self._profile, self._seed)
 
     def close(self) -> None:
         """End the engine."""

@@ -11,15 +11,16 @@ from bluesky.utils import Msg, MsgGenerator, plan
 from acctwin.analysis.dispersion import DispersionResult
 from acctwin.analysis.orbit import OrbitResult, mean_orbit
 from acctwin.analysis.rf import (
+    MomentumOffset,
+    MomentumRuler,
     RfResult,
-    corrector_momentum,
     project_on_dispersion,
     rf_step,
 )
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
-from acctwin.names import BPMS, HCM, FloatArray
+from acctwin.names import BPMS, HCM
 from acctwin.plans import dispersion as dispersion_plan
 from acctwin.plans.guards import check_arrived, check_moves, require
 from acctwin.plans.note import Note, write_result
@@ -31,6 +32,9 @@ from acctwin.plans.stubs import Reading, ask, in_run, take
 
 #: A momentum offset that no orbit shows; a step for less is not made.
 _NOTHING = 1e-6
+#: Of the ruler, as a run stores it.
+_ARRAYS = ("eta", "eta_correctors", "per_kick", "goal")
+_NUMBERS = ("slip_factor", "circumference")
 
 
 @plan
@@ -46,10 +50,10 @@ def center_rf(
 ) -> MsgGenerator[RfResult]:
     """Bring the RF to the frequency that fits the ring's circumference.
 
-    The part of the orbit that looks like dispersion is a wrong momentum, and so is
-    what the horizontal correctors hide of it: their kicks times the dispersion make
-    the orbit longer. The RF is moved by what both come to. As the correctors stay, the
-    orbit is off afterwards by what they were hiding: correct it then.
+    The part of the orbit that looks like dispersion is a wrong momentum; what the
+    horizontal correctors hide of it is counted too, by taking out the orbit that the
+    design model says they make. The RF is moved by what is left. As the correctors
+    stay, the orbit is off afterwards by what they were hiding: correct it then.
 
     Args:
         machine: The machine.
@@ -116,19 +120,19 @@ def analyse(run: Run) -> RfResult:
     its result.
     """
     stream, result = run["primary"], run["result"]
-    ruler = _Ruler.of_config(lambda key: stream.config(f"centring_{key}"))
+    ruler = _stored_ruler(lambda key: stream.config(f"centring_{key}"))
     x, y, names, s = stored_positions(run)
     number = np.asarray(stream["centring_number"], dtype=np.int64)
     rf = np.asarray(stream["rf_frequency"], dtype=np.float64)
     kept = int(result["center_rf_iterations"][0])
-    seen: list[_Offset] = []
+    seen: list[MomentumOffset] = []
     for i in range(kept + 1):
         chosen = number == i
         orbit = mean_orbit(names, s, x[chosen], y[chosen], run.uid)
         kicks = np.zeros(0)
         if ruler.has_correctors:
             kicks = np.asarray(stream["hcm_strength"])[chosen].mean(axis=0)
-        seen.append(ruler.measure(orbit, kicks))
+        seen.append(ruler.measure(orbit.x, orbit.sigma_x, kicks))
     after = float(rf[number == kept][0])
     stopped = str(result.config("center_rf_stopped"))
     return _result(seen, float(rf[0]), after, stopped, run.uid)
@@ -148,71 +152,13 @@ class _Options:
             raise PlanError(f"gain is above 0 and at most 1, not {self.gain!r}")
 
 
-@dataclass(frozen=True)
-class _Offset:
-    """Momentum offsets that were seen, and the noise of the first [1]."""
-
-    orbit: float
-    correctors: float
-    sigma: float
-
-    @property
-    def total(self) -> float:
-        """Of the RF alone."""
-        return self.orbit - self.correctors
-
-
-@dataclass(frozen=True)
-class _Ruler:
-    """What turns an orbit and kicks into momentum offsets.
-
-    Attributes:
-        eta: Dispersion at the good BPMs, NaN where it is not known [m], (n_bpm,).
-        eta_correctors: At the horizontal correctors [m], (n_hcm,).
-        goal: Horizontal orbit of the right momentum [m], (n_bpm,).
-        slip_factor: Of the design.
-        circumference: Of the design [m].
-    """
-
-    eta: FloatArray
-    eta_correctors: FloatArray
-    goal: FloatArray
-    slip_factor: float
-    circumference: float
-
-    @property
-    def has_correctors(self) -> bool:
-        """Whether there are horizontal correctors."""
-        return len(self.eta_correctors) > 0
-
-    @classmethod
-    def of_config(cls, config: Callable[[str], object]) -> _Ruler:
-        """Return the one that a run was made with."""
-        arrays = ("eta", "eta_correctors", "goal")
-        eta, kick, goal = (np.asarray(config(k), dtype=np.float64) for k in arrays)
-        slip, length = (
-            float(np.asarray(config(k))) for k in ("slip_factor", "circumference")
-        )
-        return cls(eta, kick, goal, slip, length)
-
-    def measure(self, orbit: OrbitResult, kicks: FloatArray) -> _Offset:
-        """Return the momentum offsets that an orbit and kicks [rad] show."""
-        known = np.isfinite(self.eta)
-        eta = self.eta[known]
-        noise = orbit.sigma_x[known] * eta / (eta @ eta)
-        correctors = 0.0
-        if self.has_correctors:
-            correctors = corrector_momentum(
-                kicks,
-                self.eta_correctors,
-                compaction=self.slip_factor,
-                circumference=self.circumference,
-            )
-        return _Offset(
-            project_on_dispersion((orbit.x - self.goal)[known], eta),
-            correctors,
-            float(np.linalg.norm(noise)),
-        )
+def _stored_ruler(config: Callable[[str], object]) -> MomentumRuler:
+    """Return the ruler that a run was made with."""
+    eta, at_correctors, per_kick, goal = (
+        np.asarray(config(key), dtype=np.float64) for key in _ARRAYS
+    )
+    slip, length = (float(np.asarray(config(key))) for key in _NUMBERS)
+    return MomentumRuler(eta, at_correctors, per_kick, goal, slip, length)
 
 
 def _dispersion(
@@ -229,7 +175,7 @@ def _dispersion(
 
 def _ruler(
     machine: Machine, eta: DispersionResult | None, goal: OrbitResult | None
-) -> MsgGenerator[_Ruler]:
+) -> MsgGenerator[MomentumRuler]:
     design, good = machine.design, machine.bpms.good().names
     slip = yield from ask(design.slip_factor)
     circumference = yield from ask(design.circumference)
@@ -243,27 +189,26 @@ def _ruler(
         at_bpms = np.array([found.get(name, np.nan) for name in good])
     if not np.any(np.isfinite(at_bpms) & (at_bpms != 0.0)):
         raise PlanError("the dispersion is not known, or 0, at all good BPMs")
-    at_correctors = np.zeros(0)
+    at_correctors, per_kick = np.zeros(0), np.zeros(0)
     if correctors:
         optics = yield from ask(lambda: design.optics(correctors))
+        matrix = yield from ask(lambda: design.orbit_response(good, correctors))
         at_correctors = optics.dispersion[:, 0]
+        known = np.flatnonzero(np.isfinite(at_bpms))
+        per_kick = np.array([
+            project_on_dispersion(column[known], at_bpms[known]) for column in matrix.T
+        ])
     wanted = np.split(goal_at(goal, good), 2)[0]
-    return _Ruler(at_bpms, at_correctors, wanted, slip, circumference)
+    return MomentumRuler(at_bpms, at_correctors, per_kick, wanted, slip, circumference)
 
 
 def _center(
-    machine: Machine, ruler: _Ruler, options: _Options, rf_hz: float, uid: str
+    machine: Machine, ruler: MomentumRuler, options: _Options, rf_hz: float, uid: str
 ) -> MsgGenerator[RfResult]:
     note = Note(
         "centring",
         {"number": 0},
-        configuration={
-            "eta": ruler.eta,
-            "eta_correctors": ruler.eta_correctors,
-            "goal": ruler.goal,
-            "slip_factor": ruler.slip_factor,
-            "circumference": ruler.circumference,
-        },
+        configuration={key: getattr(ruler, key) for key in (*_ARRAYS, *_NUMBERS)},
     )
     seen = [(yield from _look(machine, ruler, options, note))]
     here, stopped = rf_hz, ""
@@ -290,8 +235,8 @@ def _center(
 
 
 def _look(
-    machine: Machine, ruler: _Ruler, options: _Options, note: Note
-) -> MsgGenerator[_Offset]:
+    machine: Machine, ruler: MomentumRuler, options: _Options, note: Note
+) -> MsgGenerator[MomentumOffset]:
     correctors = [machine.hcm] if ruler.has_correctors else []
     devices = [machine.rf, *correctors]
     events: list[Reading] = []
@@ -302,17 +247,19 @@ def _look(
     kicks = np.zeros(0)
     if correctors:
         kicks = np.mean([e[f"{machine.hcm.name}_strength"] for e in events], axis=0)
-    return ruler.measure(orbit_from_events(machine.bpms, events), kicks)
+    orbit = orbit_from_events(machine.bpms, events)
+    return ruler.measure(orbit.x, orbit.sigma_x, kicks)
 
 
 def _result(
-    seen: list[_Offset], before: float, after: float, stopped: str, uid: str
+    seen: list[MomentumOffset], before: float, after: float, stopped: str, uid: str
 ) -> RfResult:
     return RfResult(
         before_hz=before,
         after_hz=after,
         orbit_delta=seen[0].orbit,
         corrector_delta=seen[0].correctors,
+        corrector_energy=seen[0].energy,
         residual=np.array([offset.total for offset in seen]),
         sigma=seen[-1].sigma,
         iterations=len(seen) - 1,
@@ -329,6 +276,7 @@ def _result_note(result: RfResult) -> Note:
             "after": result.after_hz,
             "orbit_delta": result.orbit_delta,
             "corrector_delta": result.corrector_delta,
+            "corrector_energy": result.corrector_energy,
             "residual": result.residual,
             "iterations": result.iterations,
         },
