@@ -56,8 +56,16 @@ def server(*args: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def process(*args: str, env: Mapping[str, str] | None = None) -> Iterator[Any]:
-    """Run Python with some arguments; ended at the end, whatever happens."""
+def process(
+    *args: str, env: Mapping[str, str] | None = None, at_end: str = "eof"
+) -> Iterator[Any]:
+    """Run Python with some arguments; ended at the end, whatever happens.
+
+    Args:
+        args: Of Python.
+        env: In addition to the environment that there is.
+        at_end: ``"eof"``: its standard input ends; ``"kill"``: it is killed.
+    """
     child = subprocess.Popen(
         [sys.executable, *args],
         stdin=subprocess.PIPE,
@@ -69,6 +77,8 @@ def process(*args: str, env: Mapping[str, str] | None = None) -> Iterator[Any]:
         yield child
     finally:
         child.stdin.close()
+        if at_end == "kill":
+            child.kill()
         try:
             child.wait(10)
         except subprocess.TimeoutExpired:

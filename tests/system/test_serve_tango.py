@@ -179,7 +179,7 @@ def test_with_a_database_devices_are_found_by_name():
     port = free_port()
     env = {"TANGO_HOST": f"127.0.0.1:{port}", "PYTANGO_DATABASE_NAME": ":memory:"}
     database = Path(sys.executable).with_name("PyDatabaseds")
-    with process(str(database), "2", env=env):
+    with process(str(database), "2", env=env, at_end="kill"):
         assert wait_until(lambda: accepts(port))
         with server("tango", "fodo", "--database", env=env) as line:
             assert env["TANGO_HOST"] in line

@@ -75,6 +75,7 @@ class Hub:
         self._version, self.beam = 0, ""
         self._put_at = self._clock_at = time.monotonic()
         self._current_at = -math.inf
+        self._was_moving = False
 
     def start_values(self) -> Mapping[Key, FloatArray]:
         """Return every setpoint, before anything is published."""
@@ -173,6 +174,7 @@ class Hub:
             sim.errors.bpm_noise > 0.0
             or sim.drift.is_on
             or sim.supplies.is_moving()
+            or self._was_moving
             or sim.errors.current_noise_a > 0.0
             or self._profile.simulation.lifetime_s < math.inf
         )
@@ -180,6 +182,7 @@ class Hub:
     async def _read_all(self) -> None:
         """Publish a reading of the BPMs, the current, and everything that is set."""
         before = self.beam
+        self._was_moving = self._sim.supplies.is_moving()
         values = await self._read_orbit()
         if self.beam != before or time.monotonic() - self._current_at >= REFRESH_S:
             values |= await self._read_current()
