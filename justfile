@@ -13,7 +13,7 @@ test *options:
 
 # Every test, the slow ones too
 test-all *options:
-    pytest {{ options }}
+    pytest -n 2 {{ options }}
 
 # Style, and who may import whom
 lint:

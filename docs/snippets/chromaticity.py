@@ -1,9 +1,11 @@
 """How-to: dispersion, the RF, chromaticity."""
 
+from pathlib import Path
+
 import acctwin
 from acctwin import plans
 
-session = acctwin.open_session("fodo", seed=1)
+session = acctwin.open_session("fodo", seed=1, catalog="temporary")
 machine = session.machine
 
 # [dispersion]
@@ -39,7 +41,7 @@ print(f"{before.xi_x:.3f} ± {before.sigma_x:.3f}, {before.xi_y:.3f}")
 print("second order:", before.orders[:, 1])
 # [chromaticity-plot]
 draw_chromaticity(below, before)
-save(figure, session.store.folder.root / "chromaticity.png")
+save(figure, Path("chromaticity.png"))
 # [set]
 done = session.run(plans.set_chromaticity(machine, 2.0, 2.0))
 print(done.reached, done.stopped, done.history)

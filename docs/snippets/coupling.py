@@ -1,9 +1,11 @@
 """How-to: measure and correct the coupling."""
 
+from pathlib import Path
+
 import acctwin
 from acctwin import plans
 
-session = acctwin.open_session("soleil", seed=1)
+session = acctwin.open_session("soleil", seed=1, catalog="temporary")
 machine = session.machine
 
 # [measure]
@@ -34,7 +36,7 @@ figure, axes = new_figure(3)
 draw_closest_tunes(axes[0], tunes)
 draw_vertical_dispersion(axes[1], done.before, done.after)
 draw_skews(axes[2], done)
-save(figure, session.store.folder.root / "coupling.png")
+save(figure, Path("coupling.png"))
 # [undo]
 session.run(plans.restore_machine(machine, done.uid, ["skew_quadrupoles"]))
 # [end]

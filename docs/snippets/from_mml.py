@@ -54,16 +54,19 @@ betas = session.run(plans.measure_beta(machine, quadrupoles=["QF"]))
 by_rf = session.run(plans.measure_response(machine, [machine.rf], [machine.bpms]))
 noise = session.run(plans.monitor_orbit(machine, readings=10))
 lifetime = session.run(plans.measure_lifetime(machine, max_s=60))
-eta = session.run(plans.measure_dispersion(machine)).eta_x
-xi = session.run(plans.measure_chromaticity(machine)).xi
+dispersion = session.run(plans.measure_dispersion(machine))
+chromaticity = session.run(plans.measure_chromaticity(machine))
+tunes = session.run(plans.measure_tune(machine))
 
 # Corrections
 result = session.run(plans.correct_orbit(machine, response))
 session.run(plans.correct_orbit(machine, response, preview=True))
-session.run(plans.set_tune(machine, 0.22, 0.31))
+tuned = session.run(plans.set_tune(machine, 0.22, 0.31))
 session.run(plans.step_tune(machine, 0.005, 0))
 session.run(plans.set_chromaticity(machine, 1.0, 1.0))
 centred = session.run(plans.center_rf(machine))
+bump = session.run(plans.orbit_bump(machine, "y", "C06/BPM1", position=5e-4))
+session.run(plans.restore_machine(machine, bump.uid, ["hcm", "vcm"]))
 
 # The whole machine
 state = session.run(plans.save_machine(machine, note="after the correction"))
@@ -85,20 +88,30 @@ model_tunes = session.model.tunes()
 xi_x, xi_y = session.model.chromaticity()
 optics = session.model.optics()
 beta = session.model.optics(everywhere=True).beta
-dispersion = session.model.dispersion()
+model_dispersion = session.model.dispersion()
 alpha_c = session.model.equilibrium().momentum_compaction
 model_response = machine.design.orbit_response(machine.bpms.names, machine.hcm.names)
 
 # Modes
+session.machine_to_model()
+session.model_to_machine()
 session.switch_to_physics()
 
 # Plots
 from pathlib import Path  # noqa: E402
 
+from acctwin.plots.chromaticity import draw_chromaticity  # noqa: E402
+from acctwin.plots.dispersion import draw_dispersion  # noqa: E402
 from acctwin.plots.figure import new_figure, save  # noqa: E402
 from acctwin.plots.orbit import draw_orbit  # noqa: E402
+from acctwin.plots.response import draw_matrix  # noqa: E402
+from acctwin.plots.tune import draw_tunes  # noqa: E402
 
-figure, axes = new_figure()
+figure, axes = new_figure(5)
 draw_orbit(axes[0], orbit)
+draw_tunes(axes[1], tuned)
+draw_dispersion(axes[2], dispersion)
+draw_chromaticity(axes[3], chromaticity)
+draw_matrix(axes[4], response)
 save(figure, Path("orbit.png"))
 session.close()

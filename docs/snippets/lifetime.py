@@ -15,7 +15,7 @@ beam = "current_ma: 200\n"
 text = profile.read_text().replace(beam, f"{beam}  lifetime_h: 8\n")
 profile.write_text(text)
 
-session = acctwin.open_session("fodo", site=site, seed=1)
+session = acctwin.open_session("fodo", site=site, seed=1, catalog="temporary")
 machine = session.machine
 
 # [measure]
@@ -29,7 +29,7 @@ from acctwin.plots.lifetime import draw_lifetime  # noqa: E402
 
 figure, (axes,) = new_figure()
 draw_lifetime(axes, result)
-save(figure, session.store.folder.root / "lifetime.png")
+save(figure, Path("lifetime.png"))
 # [again]
 from acctwin.plans.lifetime import analyse  # noqa: E402
 

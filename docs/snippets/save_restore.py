@@ -1,9 +1,11 @@
 """What the pages on saving, restoring and golden references show."""
 
+from pathlib import Path
+
 import acctwin
 from acctwin import plans
 
-session = acctwin.open_session("fodo", seed=1)
+session = acctwin.open_session("fodo", seed=1, catalog="temporary")
 machine = session.machine
 
 # [save]
@@ -22,7 +24,7 @@ from acctwin.plots.machine_state import draw_differences  # noqa: E402
 figure, axes = new_figure(2)
 draw_differences(axes[0], found.differences)  # strengths, in tolerances
 draw_differences(axes[1], found.supplies, scale="limits")  # currents, in % of the range
-save(figure, session.store.folder.root / "compare.png")
+save(figure, Path("compare.png"))
 # [restore]
 preview = session.run(plans.restore_machine(machine, saved, preview=True))
 print(preview.summary())

@@ -3,7 +3,7 @@
 import acctwin
 from acctwin import plans
 
-session = acctwin.open_session("fodo", seed=1)
+session = acctwin.open_session("fodo", seed=1, catalog="temporary")
 machine = session.machine
 
 # [response]

@@ -1,9 +1,11 @@
 """How-to: measure and set the tunes, measure the beta functions."""
 
+from pathlib import Path
+
 import acctwin
 from acctwin import plans
 
-session = acctwin.open_session("fodo", seed=1)
+session = acctwin.open_session("fodo", seed=1, catalog="temporary")
 machine = session.machine
 
 # [measure]
@@ -25,7 +27,7 @@ from acctwin.plots.tune import draw_tunes  # noqa: E402
 
 figure, (axes,) = new_figure(width=5, height=5)
 draw_tunes(axes, result)
-save(figure, session.store.folder.root / "tunes.png")
+save(figure, Path("tunes.png"))
 # [plot-end]
 
 # [modulation]
@@ -46,6 +48,6 @@ from acctwin.plots.beta import draw_beat, draw_beta  # noqa: E402
 figure, axes = new_figure(2)
 draw_beta(axes[0], by_phase)
 draw_beat(axes[1], by_phase)
-save(figure, session.store.folder.root / "beta.png")
+save(figure, Path("beta.png"))
 # [beta-end]
 session.close()

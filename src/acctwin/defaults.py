@@ -159,7 +159,6 @@ class ChromaticityDefaults:
         points: At how many momenta the tunes are measured.
         order: Highest power of δ that is fitted.
         readings: Readings of the tunes that are averaged at each.
-        folded: Whether the tune monitor shows 0 to 0.5 only.
         families: Sextupole families that set the chromaticity.
         tolerance: The chromaticity is set when both planes are this near.
         iterations: Of ``set_chromaticity``, at most.
@@ -169,7 +168,6 @@ class ChromaticityDefaults:
     points: int = 5
     order: int = 2
     readings: int = 3
-    folded: bool = False
     families: tuple[str, ...] = ()
     tolerance: float = 0.05
     iterations: int = 3
@@ -240,6 +238,28 @@ class CouplingDefaults:
 
 
 @dataclass(frozen=True)
+class BbaDefaults:
+    """Defaults of ``bba``.
+
+    Attributes:
+        points: Places of the beam in each plane.
+        span_m: From the first to the last of them, at the BPM [m].
+        tune_shift: Tune shift of a full modulation of one quadrupole.
+        readings: Of each setting.
+        together: Quadrupoles that the parallel mode modulates at once.
+        neighbours: Whether quadrupoles next to those of the pairs are modulated too,
+            to know the beam's angle.
+    """
+
+    points: int = 5
+    span_m: float = 5e-4
+    tune_shift: float = 0.005
+    readings: int = 1
+    together: int = 20
+    neighbours: bool = True
+
+
+@dataclass(frozen=True)
 class WaitDefaults:
     """When a move is over, and when it is given up.
 
@@ -275,4 +295,5 @@ class Defaults:
     tune: TuneDefaults = TuneDefaults()
     beta: BetaDefaults = BetaDefaults()
     coupling: CouplingDefaults = CouplingDefaults()
+    bba: BbaDefaults = BbaDefaults()
     waits: WaitDefaults = WaitDefaults()

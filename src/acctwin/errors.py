@@ -9,7 +9,9 @@
     ├── LimitError         a setpoint outside its limits, or not a number
     ├── BeamLost           no closed orbit, unstable optics, or an aperture was hit
     ├── DeviceError        a device did not do what it was told
-    │   └── RestoreError   setpoints that could not be put back
+    │   ├── RestoreError   setpoints that could not be put back
+    │   ├── LinkLost       the control system does not answer
+    │   └── PutRejected    the control system did not take a setpoint
     ├── PlanError          a plan asked for something that makes no sense here
     ├── EngineError        the physics engine failed (not the beam)
     ├── DataError          a run cannot be found, read or stored
@@ -95,6 +97,14 @@ class BeamLost(AcctwinError):
 
 class DeviceError(AcctwinError):
     """A device did not do what it was told."""
+
+
+class LinkLost(DeviceError):
+    """The control system does not answer, or has lost a device."""
+
+
+class PutRejected(DeviceError):
+    """The control system did not take a setpoint: refused, clamped, or lost."""
 
 
 class RestoreError(DeviceError):

@@ -31,6 +31,7 @@ def with_references(machine):
 
 #: How to call each plan on the toy machine. A plan without a case fails below.
 CASES = {
+    "bba": lambda m: plans.bba(m, ["T/B1"], plane="x", points=3, neighbours=False),
     "measure_orbit": lambda m: plans.measure_orbit(m, readings=2),
     "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
     "measure_coupling": lambda m: plans.measure_coupling(m, correctors=1, readings=1),

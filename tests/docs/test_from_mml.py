@@ -19,7 +19,9 @@ DAILY = """
     family2dev getlist getspos family2status minsp maxsp hw2physics physics2hw
     measbpmresp getbpmresp measrespmat monbpm setorbit getmachineconfig
     setmachineconfig srcycle setgolden switch2sim modeltune modelbeta modeltwiss
-    modeldisp modelchro plotorbit getgolden
+    modeldisp modelchro plotorbit getgolden settune steptune meastuneresp measdisp
+    measchro setchro findrf rmdisp measlifetime measbeta setorbitbump machine2sim
+    plottune plotdisp plotchro plotbpmresp
 """
 
 

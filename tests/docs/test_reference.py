@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 import typer
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+for folder in ("contract", "unit"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 from bluesky import RunEngine
 from bluesky.run_engine import call_in_bluesky_event_loop
-from toy import ToyEngine, toy_machine, toy_profile
+from test_plans_restore import CASES
+from toy import ToyEngine, toy_profile
+from toy_ring import ring_machine
 
+import acctwin
+import acctwin.analysis
 from acctwin import plans
 from acctwin.cli.main import app
 from acctwin.session.metadata import session_metadata
@@ -21,6 +28,8 @@ from acctwin.session.metadata import session_metadata
 PAGES = Path(__file__).parents[2] / "docs/reference"
 CLI = (PAGES / "cli.md").read_text(encoding="utf-8")
 DOCUMENTS = (PAGES / "start-document.md").read_text(encoding="utf-8")
+API = (PAGES / "api.md").read_text(encoding="utf-8").split()
+SRC = Path(acctwin.__file__).parent
 COMMANDS = {
     f"{name} {sub}".strip(): found
     for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
@@ -28,15 +37,6 @@ COMMANDS = {
 }
 #: Keys that Bluesky itself adds, or that are the same thing twice.
 BLUESKY_KEYS = {"plan_type"}
-
-PLANS = {
-    "measure_orbit": lambda m: plans.measure_orbit(m),
-    "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
-    "measure_response": lambda m: plans.measure_response(
-        m, [m["T/C0-H"], m.hcm.select("T/C1-H"), m.rf], [m.bpms, m.tune]
-    ),
-    "correct_orbit": lambda m: plans.correct_orbit(m),
-}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -51,9 +51,27 @@ def test_the_page_has_every_command_and_option(name):
     assert not [option for option in options if f"`{option}" not in CLI]
 
 
+def result_of(name):
+    """Return what a plan returns."""
+    hints = typing.get_type_hints(inspect.unwrap(getattr(plans, name)))
+    return typing.get_args(hints["return"])[-1]
+
+
+def test_the_page_has_every_kind_of_plot():
+    stems = [path.stem for path in SRC.glob("plots/[a-z]*.py")]
+    assert not [stem for stem in stems if f"acctwin.plots.{stem}" not in API]
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_the_page_has_what_a_plan_returns(name):
+    found = result_of(name)
+    is_exported = getattr(acctwin.analysis, found.__name__, None) is found
+    assert is_exported or found is typing.Any or found.__module__ in API
+
+
 @pytest.fixture(scope="module")
 def documents():
-    """All documents of some plans on the toy machine, with a session's metadata."""
+    """All documents of all plans on the toy machine, with a session's metadata."""
     metadata = session_metadata(
         toy_profile(),
         ToyEngine().layout,
@@ -63,11 +81,11 @@ def documents():
         seed=1,
     )
     engine = RunEngine({**metadata, "scan_id": 0})
-    machine, _ = toy_machine()
-    call_in_bluesky_event_loop(machine.connect())
     found = []
     engine.subscribe(lambda name, doc: found.append((name, doc)))
-    for make in PLANS.values():
+    for make in CASES.values():
+        machine, _ = ring_machine()
+        call_in_bluesky_event_loop(machine.connect())
         engine(make(machine))
     engine.loop.call_soon_threadsafe(engine.loop.stop)
     engine._th.join(5)
@@ -85,8 +103,8 @@ def test_the_page_has_every_stream_and_data_key(documents):
     descriptors = [doc for name, doc in documents if name == "descriptor"]
     assert not [d["name"] for d in descriptors if f"`{d['name']}`" not in DOCUMENTS]
     keys = {key for doc in descriptors for key in doc["data_keys"]}
-    devices = ("hcm_", "vcm_", "T-C")  # as <family>_ and <magnet>_ in the page
-    own = {key for key in keys if not key.startswith(devices)}
+    # As <family>_strength, <magnet>_readback, and so on in the page.
+    own = {key for key in keys if not key.endswith(("_strength", "_readback"))}
     assert not sorted(key for key in own if f"`{key}`" not in DOCUMENTS)
 
 
@@ -95,9 +113,8 @@ def test_the_page_has_every_configuration_of_a_step(documents):
         key
         for name, doc in documents
         if name == "descriptor"
-        for device in doc["configuration"].values()
-        for key in device["data"]
-        if key.startswith("step_")
+        if "step" in doc["configuration"]
+        for key in doc["configuration"]["step"]["data"]
     }
     assert values
     assert not sorted(key for key in values if f"`{key}`" not in DOCUMENTS)

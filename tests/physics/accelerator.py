@@ -11,6 +11,7 @@ no data server: the documents of each run are kept in memory.
         lattice = fodo.true_lattice()            # at.Lattice as it is now; tests only
 
 A machine is shared by the tests of a module; ``fodo.reset()`` puts every setpoint back.
+The engines behind it, which take seconds to start, are shared by all modules.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from bluesky import RunEngine
 from bluesky.run_engine import call_in_bluesky_event_loop
 
 from acctwin.backends.build import build_machine
+from acctwin.backends.link import Links
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.plant import SimPlant
 from acctwin.data.runs import Run
 from acctwin.errors import UnknownName
 from acctwin.model.design import Design
@@ -34,6 +37,28 @@ from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
 from acctwin.profiles import load_profile
 from acctwin.profiles.profile import Profile
+
+
+class Engines:
+    """The engines of one machine and of its design model, kept between modules."""
+
+    def __init__(self) -> None:
+        self._pair: list[EngineProcess] = []
+
+    def open(self, profile: Profile, errors: Errors) -> list[EngineProcess]:
+        """Return both, as they are when they start."""
+        for engine in self._pair:
+            start = engine.layout.values
+            engine.set(np.arange(len(start)), start)
+        if not self._pair:
+            specs = spec_of(profile, errors.misalignments), spec_of(profile)
+            self._pair = [EngineProcess(spec) for spec in specs]
+        return self._pair
+
+    def close(self) -> None:
+        """End them."""
+        for engine in self._pair:
+            engine.close()
 
 
 class Accelerator:
@@ -47,13 +72,10 @@ class Accelerator:
         runs: All runs so far, oldest first.
     """
 
-    def __init__(self, profile: Profile, seed: int | None) -> None:
+    def __init__(self, profile: Profile, seed: int | None, engines: Engines) -> None:
         self.profile = profile
         self.errors: Errors = draw(profile, seed)
-        self._engines = [
-            EngineProcess(spec_of(profile, self.errors.misalignments)),
-            EngineProcess(spec_of(profile)),
-        ]
+        self._engines = engines.open(profile, self.errors)
         self.runs: list[Run] = []
         self._documents: list[tuple[str, dict[str, Any]]] = []
         self._RE = RunEngine({}, call_returns_result=True)
@@ -61,7 +83,9 @@ class Accelerator:
         engine, model = self._engines
         self.design = Design(model)
         self.sim = SimMachine(engine, engine.layout, self.errors, profile, seed)
-        self.machine = build_machine(profile, self.sim, self.design, self)
+        self.machine = build_machine(
+            profile, Links(SimPlant(self.sim)), self.design, self
+        )
         call_in_bluesky_event_loop(self.machine.connect())
 
     def __call__(self, plan: Any) -> Any:
@@ -109,9 +133,7 @@ class Accelerator:
         call_in_bluesky_event_loop(put())
 
     def close(self) -> None:
-        """End the engines and the RunEngine."""
-        for engine in self._engines:
-            engine.close()
+        """End the RunEngine."""
         self._RE.loop.call_soon_threadsafe(self._RE.loop.stop)
         self._RE._th.join(5)
         self._RE.loop.close()
@@ -124,16 +146,26 @@ class Accelerator:
             self.runs.append(Run.from_documents(self._documents))
 
 
+@pytest.fixture(scope="session")
+def engines() -> Iterator[dict[Any, Engines]]:
+    """Return the engines of all machines so far."""
+    kept: dict[Any, Engines] = {}
+    yield kept
+    for pair in kept.values():
+        pair.close()
+
+
 @pytest.fixture(scope="module")
-def accelerator() -> Iterator[Callable[..., Accelerator]]:
+def accelerator(engines: dict[Any, Engines]) -> Iterator[Callable[..., Accelerator]]:
     """Return a function that opens a machine: profile, seed, changes of the profile."""
     opened: dict[Any, Accelerator] = {}
 
     def open_one(name: str, seed: int | None = 1, **changes: Any) -> Accelerator:
-        key = name, seed, repr(sorted(changes))
+        key = name, seed, repr(sorted(changes.items()))
         if key not in opened:
             profile = replace(load_profile(name), **changes)
-            opened[key] = Accelerator(profile, seed)
+            pair = engines.setdefault(key, Engines())
+            opened[key] = Accelerator(profile, seed, pair)
         return opened[key]
 
     yield open_one

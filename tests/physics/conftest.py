@@ -15,13 +15,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accelerator import accelerator
+from accelerator import accelerator, engines
 
 from acctwin.model.at_engine import AtEngine
 from acctwin.model.engine import EngineSpec, Knob, Misalignment, Monitor
 from acctwin.profiles.profile import ElementRef, LatticeSource
 
-__all__ = ["accelerator"]  # a fixture of all tests here
+__all__ = ["accelerator", "engines"]  # fixtures of all tests here
 
 #: Lattice families of monitors, H and V correctors, and quadrupoles, and how many.
 HMBA_CORRECTORS = "SD1A SF2A SD1B SD1D SF2E SD1E SH1A SH2B SH3E"

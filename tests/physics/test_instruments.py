@@ -75,7 +75,8 @@ def test_a_kick_moves_the_first_turn_as_the_optics_say(accelerator):
     assert np.allclose(second, expected, atol=0.01 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["thomx", "soleil", "ebs"])
+# That of ebs does too: its tunes are measured with these kicks, see test_tune_and_beta.
+@pytest.mark.parametrize("name", ["thomx", "soleil"])
 def test_the_beam_survives_the_kicks_of_a_measurement(accelerator, name):
     facility = accelerator(name, seed=1)
     machine = facility.machine

@@ -30,8 +30,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "name,families,element,component,unit,low,high,tolerance,delta,status\n"
         "C{cell:02d}/HCM,hcm,HCM,hkick,rad,-1e-3,1e-3,1e-6,1e-5,1\n"
         "C{cell:02d}/VCM,vcm,VCM,vkick,rad,-1e-3,1e-3,1e-6,1e-5,1\n"
-        "C{cell:02d}/QF,quadrupoles,QF,b1,1/m^2,1,3,1e-4,0.1,1\n"
-        "C{cell:02d}/SF,sextupoles,SF,b2,1/m^3,1,9,1e-4,0.1,1\n"
+        "C{cell:02d}/QF,QF quadrupoles,QF,b1,1/m^2,1,3,1e-4,0.1,1\n"
+        "C{cell:02d}/SF,SF sextupoles,SF,b2,1/m^3,1,9,1e-4,0.1,1\n"
+        "C{cell:02d}/QD,QD quadrupoles,QD,b1,1/m^2,-3,-1,1e-4,0.1,1\n"
+        "C{cell:02d}/SD,SD,SD,b2,1/m^3,-20,0,1e-4,0.1,1\n"
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -69,7 +71,7 @@ def test_check_prints_every_fault_at_once_those_of_the_lattice_too(site: Path):
     assert [line for line in lines if not line.startswith(in_the_lattice)] == [
         "devices/fodo/bpms.csv:5:1:",
         "devices/fodo/magnets.csv:3:31:",
-        "devices/fodo/magnets.csv:4:40:",
+        "devices/fodo/magnets.csv:4:43:",
         "profiles/fodo.yaml:3:1:",
     ]
     assert len([line for line in lines if line.startswith(in_the_lattice)]) == 2

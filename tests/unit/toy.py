@@ -11,7 +11,9 @@ import numpy as np
 
 from acctwin.analysis.machine_state import FamilyState, MachineState
 from acctwin.backends.build import build_machine
+from acctwin.backends.link import Links
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.plant import SimPlant
 from acctwin.calibration.curves import Linear
 from acctwin.data.references import Promotion
 from acctwin.data.runs import Run
@@ -197,7 +199,8 @@ def toy_machine(
     seed = options.get("seed")
     errors: Errors = draw(profile, seed)
     sim = SimMachine(engine, engine.layout, errors, profile, seed)
-    machine = build_machine(profile, sim, engine_design(engine), options.get("runs"))
+    links, design = Links(SimPlant(sim)), engine_design(engine)
+    machine = build_machine(profile, links, design, options.get("runs"))
     return machine, sim
 
 

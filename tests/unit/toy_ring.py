@@ -24,7 +24,9 @@ from toy import (
 
 from acctwin.analysis.optics import LocalOptics
 from acctwin.backends.build import build_machine
+from acctwin.backends.link import Links
 from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.sim.plant import SimPlant
 from acctwin.devices.ring import Machine
 from acctwin.model.imperfections import draw
 from acctwin.names import Component
@@ -299,5 +301,7 @@ def ring_machine(
     engine = engine or RingEngine(toy_error())
     profile, seed = profile or ring_profile(), options.get("seed")
     sim = SimMachine(engine, engine.layout, draw(profile, seed), profile, seed)
-    machine = build_machine(profile, sim, RingDesign(), options.get("runs"))
+    machine = build_machine(
+        profile, Links(SimPlant(sim)), RingDesign(), options.get("runs")
+    )
     return machine, sim

@@ -1,4 +1,4 @@
-"""From a profile and a simulated machine to devices."""
+"""From a profile, and where its devices are, to devices."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from acctwin.backends.instruments import build_instruments
-from acctwin.backends.link import LinkConnector
-from acctwin.backends.sim import transport
-from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.link import Links
 from acctwin.backends.supply_group import SupplyGroup
 from acctwin.devices.bpm import Bpm, BpmInfo, Bpms
 from acctwin.devices.family import Family
@@ -24,24 +22,26 @@ from acctwin.profiles.profile import MagnetRow, Profile
 
 
 def build_machine(
-    profile: Profile, sim: SimMachine, design: Design, runs: Runs
+    profile: Profile, links: Links, design: Design, runs: Runs
 ) -> Machine:
-    """Return the devices of a profile, on the simulated machine.
+    """Return the devices of a profile.
 
     Args:
         profile: The checked profile.
-        sim: The simulated machine; its layout gives the positions.
+        links: Ties the devices to the plant that they are on; its layout gives the
+            positions.
         design: The design model that plans may ask.
         runs: Where plans find earlier runs.
     """
-    return _Builder(profile, sim).machine(design, runs)
+    return _Builder(profile, links).machine(design, runs)
 
 
 class _Builder:
     """Builds each device once, families on top of them."""
 
-    def __init__(self, profile: Profile, sim: SimMachine) -> None:
-        self.profile, self.sim = profile, sim
+    def __init__(self, profile: Profile, links: Links) -> None:
+        self.profile, self.links = profile, links
+        self.layout = links.plant.layout
         rows = (*profile.magnets, *profile.bpms, *profile.supplies)
         good = {row.name: row.status for row in rows}
         pinger = profile.pinger
@@ -52,7 +52,7 @@ class _Builder:
             for row in profile.magnets
         }
         self.board = StatusBoard(good, needs)
-        self.supplies = SupplyGroup(profile, sim, self.board)
+        self.supplies = SupplyGroup(profile, links, self.board)
         self.magnets = {
             row.name: self._magnet(i, row) for i, row in enumerate(profile.magnets)
         }
@@ -65,7 +65,10 @@ class _Builder:
         }
         bpms = families.get(BPMS)
         instruments = build_instruments(
-            self.profile, self.sim, self.board, bpms if isinstance(bpms, Bpms) else None
+            self.profile,
+            self.links,
+            self.board,
+            bpms if isinstance(bpms, Bpms) else None,
         )
         if self.supplies.members:
             instruments["supplies"] = self.supplies.family(
@@ -98,40 +101,41 @@ class _Builder:
             delta=row.delta,
             unit=row.unit,
             component=row.component,
-            s=float(self.sim.layout.knob_s[index]),
+            s=float(self.layout.knob_s[index]),
         )
-        link = transport.magnets(
-            self.sim, row.name, np.array([index]), bounds_of([info]), scalar=True
+        knob, limits = np.array([index]), bounds_of([info])
+        link = self.links.connector(
+            lambda plant: plant.magnets(row.name, knob, limits, scalar=True)
         )
         behind = self.supplies.of([row.name])
-        return Magnet(LinkConnector(link), info, self.board, tuple(behind.values()))
+        return Magnet(link, info, self.board, tuple(behind.values()))
 
     def _bpm(self, index: int) -> Bpm:
         name = self.profile.bpms[index].name
-        info = BpmInfo(name, float(self.sim.layout.monitor_s[index]))
-        link = transport.bpm(self.sim, name, index)
-        return Bpm(LinkConnector(link), info, self.board)
+        info = BpmInfo(name, float(self.layout.monitor_s[index]))
+        link = self.links.connector(lambda plant: plant.bpm(name, index))
+        return Bpm(link, info, self.board)
 
     def _family(self, name: str, members: Sequence[str]) -> Family[Any]:
         if members[0] in self.bpms:
             return self._bpm_family(name, members)
-        layout = self.sim.layout
+        layout = self.layout
         knobs = _in_s_order(members, layout.knobs, layout.knob_s)
         ordered = {layout.knobs[k]: self.magnets[layout.knobs[k]] for k in knobs}
         bounds = bounds_of([magnet.info for magnet in ordered.values()])
-        link = transport.magnets(self.sim, name, knobs, bounds)
+        link = self.links.connector(lambda plant: plant.magnets(name, knobs, bounds))
         behind = list(self.supplies.of(ordered))
         supplies = self.supplies.family(f"{name}_supplies", behind) if behind else None
-        return MagnetFamily(
-            LinkConnector(link), name, ordered, bounds, self.board, supplies
-        )
+        return MagnetFamily(link, name, ordered, bounds, self.board, supplies)
 
     def _bpm_family(self, name: str, members: Sequence[str]) -> Bpms:
-        layout = self.sim.layout
+        layout = self.layout
         chosen = _in_s_order(members, layout.monitors, layout.monitor_s)
         ordered = {layout.monitors[i]: self.bpms[layout.monitors[i]] for i in chosen}
-        link = transport.bpms(self.sim, name, chosen)
-        return Bpms(LinkConnector(link), name, ordered, self.board)
+        link = self.links.connector(
+            lambda plant: plant.bpms(name, chosen, lambda: self.board.of(ordered))
+        )
+        return Bpms(link, name, ordered, self.board)
 
 
 def _in_s_order(

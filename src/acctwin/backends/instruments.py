@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ophyd_async.core import Device
 
-from acctwin.backends.link import LinkConnector
-from acctwin.backends.sim import instruments as ports
-from acctwin.backends.sim import transport
-from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.link import Links
 from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
@@ -22,53 +19,52 @@ from acctwin.profiles.profile import KickRow, Profile, RfRow, SettingRow
 
 
 def build_instruments(
-    profile: Profile, sim: SimMachine, board: StatusBoard, bpms: Bpms | None
+    profile: Profile, links: Links, board: StatusBoard, bpms: Bpms | None
 ) -> dict[str, Device]:
-    """Return the instruments of a profile by name, on the simulated machine.
+    """Return the instruments of a profile by name.
 
     Args:
         profile: The checked profile.
-        sim: The simulated machine.
+        links: Where devices are.
         board: Which devices are good.
         bpms: All BPMs, if the machine has any; they take the turn-by-turn records.
     """
     found: dict[str, Device] = {
-        "tune": TuneMonitor(LinkConnector(ports.tune(sim, "tune"))),
-        "dcct": Dcct(LinkConnector(ports.dcct(sim, "dcct"))),
+        "tune": TuneMonitor(links.connector(lambda plant: plant.tune("tune"))),
+        "dcct": Dcct(links.connector(lambda plant: plant.dcct("dcct"))),
     }
     if profile.rf is not None:
-        found["rf"] = _rf(profile.rf, sim, board)
+        found["rf"] = _rf(profile.rf, links, board)
     if profile.diagnostics.emittance:
-        link = ports.emittance(sim, "emittance")
-        found["emittance"] = EmittanceMonitor(LinkConnector(link))
+        link = links.connector(lambda plant: plant.emittance("emittance"))
+        found["emittance"] = EmittanceMonitor(link)
     if profile.diagnostics.turns and bpms is not None:
-        index = {name: i for i, name in enumerate(sim.layout.monitors)}
+        index = {name: i for i, name in enumerate(links.plant.layout.monitors)}
         monitors = np.array([index[name] for name in bpms.names], dtype=np.int64)
-        link = ports.turns(sim, "turns", monitors)
-        found["turns"] = TurnByTurn(LinkConnector(link), bpms, board)
+        link = links.connector(lambda plant: plant.turns("turns", monitors))
+        found["turns"] = TurnByTurn(link, bpms, board)
     if profile.pinger is not None:
         kicks = {"pinger_x": profile.pinger.x, "pinger_y": profile.pinger.y}
         for plane, (name, row) in enumerate(kicks.items()):
             if row is not None:
-                found[name] = _pinger(name, plane, row, sim, board)
+                found[name] = _pinger(name, plane, row, links, board)
     return found
 
 
-def _rf(row: RfRow, sim: SimMachine, board: StatusBoard) -> Rf:
+def _rf(row: RfRow, links: Links, board: StatusBoard) -> Rf:
     info = _info(row, "Hz")
-    knob = np.array([sim.layout.knobs.index("rf")])
-    link = transport.magnets(
-        sim, row.name, knob, bounds_of([info]), setpoint="frequency", scalar=True
-    )
-    return Rf(LinkConnector(link), info, board)
+    limits = bounds_of([info])
+    link = links.connector(lambda plant: plant.rf(row.name, limits))
+    return Rf(link, info, board)
 
 
 def _pinger(
-    name: str, plane: int, row: KickRow, sim: SimMachine, board: StatusBoard
+    name: str, plane: int, row: KickRow, links: Links, board: StatusBoard
 ) -> Pinger:
     info = _info(row, "rad")
-    link = ports.pinger(sim, row.name, plane, bounds_of([info]))
-    return Pinger(LinkConnector(link), info, board, name)
+    limits = bounds_of([info])
+    link = links.connector(lambda plant: plant.pinger(row.name, plane, limits))
+    return Pinger(link, info, board, name)
 
 
 def _info(row: SettingRow, unit: str) -> SettableInfo:

@@ -1,14 +1,15 @@
 """The link between a signal and the control system that it lives in.
 
 Every signal of every device goes through a :class:`LinkBackend`, whatever the
-transport. So limits hold for every put, also for one that goes round the device.
+transport. So limits hold for every put, also for one that goes round the device, and
+the signal can be bound to another plant while the device stays the same object.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, TypeAlias
 
 from bluesky.protocols import Reading
 from event_model import DataKey
@@ -21,27 +22,13 @@ from ophyd_async.core import (
     SignalBackend,
 )
 
+from acctwin.backends.plant import Plant, Transport
 from acctwin.devices.bounds import Bounds
 from acctwin.devices.channel import Channel
 from acctwin.errors import DeviceError
 
-
-class Transport(Protocol):
-    """Makes the backends of one device's channels."""
-
-    def signal(
-        self, channel: Channel, datatype: type[Any] | None
-    ) -> SignalBackend[Any]:
-        """Return the backend of a signal."""
-        ...
-
-    def command(self, channel: Channel) -> Callable[[], Any]:
-        """Return the coroutine function behind a command."""
-        ...
-
-    def bounds(self, channel: Channel) -> Bounds | None:
-        """Return the limits of a channel that can be set, None for others."""
-        ...
+#: Returns the channels of one device on a plant.
+Make: TypeAlias = Callable[[Plant], Transport]
 
 
 class LinkBackend(SignalBackend[Any]):
@@ -51,9 +38,16 @@ class LinkBackend(SignalBackend[Any]):
         super().__init__(datatype)
         self._transport: SignalBackend[Any] | None = None
         self._bounds: Bounds | None = None
+        self._callback: Callback[Reading[Any]] | None = None
 
     def bind(self, transport: SignalBackend[Any], bounds: Bounds | None) -> None:
-        """Say where the signal is, and what may be put there."""
+        """Say where the signal is, and what may be put there.
+
+        Whoever observes the signal goes on to do so.
+        """
+        if self._callback is not None and self._transport is not None:
+            self._transport.set_callback(None)
+            transport.set_callback(self._callback)
         self._transport, self._bounds = transport, bounds
 
     @property
@@ -95,6 +89,7 @@ class LinkBackend(SignalBackend[Any]):
     def set_callback(self, callback: Callback[Reading[Any]] | None) -> None:
         """Observe changes."""
         self._there.set_callback(callback)
+        self._callback = callback
 
 
 class LinkCommand(CommandBackend[[], None]):
@@ -124,23 +119,81 @@ class LinkCommand(CommandBackend[[], None]):
 
 
 class LinkConnector(DeviceConnector):
-    """Fills a device's declared signals and commands from a transport."""
+    """Fills a device's declared signals and commands from a plant.
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    Args:
+        make: Returns the device's channels on a plant.
+        plant: The plant that they are on at first.
+    """
+
+    def __init__(self, make: Make, plant: Plant) -> None:
+        self._make, self._first = make, make(plant)
+        self._signals: list[tuple[LinkBackend, Channel]] = []
+        self._commands: list[tuple[LinkCommand, Channel]] = []
 
     def create_children_from_annotations(self, device: Device) -> None:
         """Create the signals and commands that the class declares."""
         filler = DeviceFiller(device, LinkBackend, _no_children, LinkCommand)
         for backend, extras in filler.create_signals_from_annotations():
-            channel = _take_channel(device, extras)
-            there = self._transport.signal(channel, backend.datatype)
-            backend.bind(there, self._transport.bounds(channel))
+            self._signals.append((backend, _take_channel(device, extras)))
         for command, extras in filler.create_commands_from_annotations():
-            channel = _take_channel(device, extras)
-            execute = self._transport.command(channel)
-            command.bind(execute, f"command://{channel.name}")
+            self._commands.append((command, _take_channel(device, extras)))
         filler.check_created()
+        self._bind(self._first)
+
+    def rebind(self, plant: Plant) -> Callable[[], None]:
+        """Return what binds all to another plant; it cannot fail any more."""
+        transport = self._make(plant)
+        return lambda: self._bind(transport)
+
+    def _bind(self, transport: Transport) -> None:
+        for backend, channel in self._signals:
+            there = transport.signal(channel, backend.datatype)
+            backend.bind(there, transport.bounds(channel))
+        for command, channel in self._commands:
+            execute = transport.command(channel)
+            command.bind(execute, f"command://{channel.name}")
+
+
+class Links:
+    """The ties of all devices of a machine to the plant that they are on.
+
+    Attributes:
+        plant: Where the devices are now.
+    """
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self._connectors: list[LinkConnector] = []
+
+    def connector(self, make: Make) -> LinkConnector:
+        """Return the connector of a new device.
+
+        Args:
+            make: Returns the device's channels on a plant.
+        """
+        found = LinkConnector(make, self.plant)
+        self._connectors.append(found)
+        return found
+
+    async def rebind(self, plant: Plant, timeout_s: float) -> None:
+        """Put all devices on another plant of the same profile.
+
+        In the loop of the RunEngine, and not while a plan runs: whoever observes a
+        signal then observes it on the new plant.
+
+        Args:
+            plant: The new one; it is connected first.
+            timeout_s: How long that may take [s].
+
+        Raises:
+            LinkLost: It does not answer; the devices stay where they are.
+        """
+        binds = [connector.rebind(plant) for connector in self._connectors]
+        await plant.connect(timeout_s)
+        for bind in binds:
+            bind()
+        self.plant = plant
 
 
 def _take_channel(device: Device, extras: list[Any]) -> Channel:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
-from acctwin.backends.link import LinkConnector
-from acctwin.backends.sim import transport
-from acctwin.backends.sim.machine import SimMachine
+from acctwin.backends.link import Links
+from acctwin.backends.plant import Plant, Transport
+from acctwin.devices.bounds import Bounds
 from acctwin.devices.setpoint import bounds_of
 from acctwin.devices.status import StatusBoard
 from acctwin.devices.supply import Supply, SupplyFamily, SupplyInfo
+from acctwin.names import IntArray
 from acctwin.profiles.profile import Profile, SupplyRow
 
 
@@ -22,22 +24,21 @@ class SupplyGroup:
         members: The supplies, in the order of the profile.
     """
 
-    def __init__(self, profile: Profile, sim: SimMachine, board: StatusBoard) -> None:
-        self._sim, self._board = sim, board
+    def __init__(self, profile: Profile, links: Links, board: StatusBoard) -> None:
+        self._links, self._board = links, board
+        self._layout, self._powering = links.plant.layout, links.plant.powering
         self._families: dict[tuple[str, ...], SupplyFamily] = {}
-        self._index = {name: i for i, name in enumerate(sim.powering.names)}
+        self._index = {name: i for i, name in enumerate(self._powering.names)}
         self._fed_by: dict[str, list[str]] = {}
         self.members: dict[str, Supply] = {}
-        if sim.powering.map is None:
+        if self._powering.map is None:
             return
         steps, places = self._steps_and_places(profile)
         for row in profile.supplies:
             info = _info(row, steps[row.name], places[row.name])
             index = np.array([self._index[row.name]])
-            link = transport.supplies(
-                sim, row.name, index, bounds_of([info]), scalar=True
-            )
-            self.members[row.name] = Supply(LinkConnector(link), info, board)
+            make = partial(_place, row.name, index, bounds_of([info]), scalar=True)
+            self.members[row.name] = Supply(links.connector(make), info, board)
 
     def of(self, magnets: Iterable[str]) -> dict[str, Supply]:
         """Return the supplies that feed some magnets, each once, in their order."""
@@ -51,9 +52,9 @@ class SupplyGroup:
             chosen = {n: self.members[n] for n in supplies}
             bounds = bounds_of([supply.info for supply in chosen.values()])
             index = np.array([self._index[n] for n in chosen])
-            link = transport.supplies(self._sim, name, index, bounds)
+            make = partial(_place, name, index, bounds, scalar=False)
             self._families[key] = SupplyFamily(
-                LinkConnector(link), name, chosen, bounds, self._board
+                self._links.connector(make), name, chosen, bounds, self._board
             )
         return self._families[key]
 
@@ -61,9 +62,9 @@ class SupplyGroup:
         self, profile: Profile
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Return each supply's measurement step [A] and position [m]."""
-        slopes = self._sim.powering.slopes()
+        slopes = self._powering.slopes()
         deltas = {row.name: row.delta for row in profile.magnets}
-        s = dict(zip(self._sim.layout.knobs, self._sim.layout.knob_s, strict=True))
+        s = dict(zip(self._layout.knobs, self._layout.knob_s, strict=True))
         steps: dict[str, float] = {}
         places: dict[str, float] = {}
         for magnet, supply, slope in slopes:
@@ -72,6 +73,12 @@ class SupplyGroup:
             steps[supply] = min(step, steps.get(supply, np.inf))
             places[supply] = min(float(s[magnet]), places.get(supply, np.inf))
         return steps, places
+
+
+def _place(
+    name: str, index: IntArray, bounds: Bounds, plant: Plant, *, scalar: bool
+) -> Transport:
+    return plant.supplies(name, index, bounds, scalar=scalar)
 
 
 def _info(row: SupplyRow, delta: float, s: float) -> SupplyInfo:

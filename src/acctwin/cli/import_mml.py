@@ -116,7 +116,7 @@ def faults_of(path: Path) -> list[Fault]:
 
 def _unreachable(profile: Profile) -> list[Fault]:
     """Return a fault if no currents give the strengths that the lattice has."""
-    from acctwin.backends.sim.powering import Powering
+    from acctwin.backends.powering import Powering
     from acctwin.errors import Fault, LimitError
     from acctwin.model.compiled import CompiledRing
     from acctwin.model.spec import spec_of

@@ -17,6 +17,7 @@ from acctwin.data.folders import DONE, REFUSED, UPLOADED
 from acctwin.data.journal import JournalReader
 from acctwin.data.store import Store
 from acctwin.errors import DataError
+from acctwin.names import Mode
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,8 @@ class References:
         store: Where the runs are.
         machine: Name of the machine's profile.
         operational_mode: Name of its optics mode.
+        mode: Of the real machine, or the simulated one: neither is a reference for
+            the other.
         deadline_s: How long to wait for the Tiled server [s].
     """
 
@@ -102,9 +105,11 @@ class References:
         machine: str,
         operational_mode: str,
         *,
+        mode: Mode = "physics",
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self.machine, self.operational_mode = machine, operational_mode
+        self.mode: Mode = mode
         self._store, self._deadline_s = store, deadline_s
         self._read: dict[str, dict[str, Any] | None] = {}
 
@@ -137,7 +142,8 @@ class References:
     def _is_of(self, start: Mapping[str, Any], kind: str) -> bool:
         said = start["reference"]
         wanted = (self.machine, self.operational_mode, kind)
-        return (said["machine"], said["operational_mode"], said["kind"]) == wanted
+        found = (said["machine"], said["operational_mode"], said["kind"])
+        return found == wanted and start.get("mode", "physics") == self.mode
 
     def _stored(self, kind: str, *, wait: bool) -> list[Mapping[str, Any]]:
         """Return the start documents of the promotions that Tiled has."""
@@ -168,7 +174,8 @@ class References:
         for name, value in said.items():
             catalog = catalog.search(Key(f"reference.{name}") == value)
         found = [run.metadata for run in catalog.values()]
-        return [run["start"] for run in found if _succeeded(run.get("stop"))]
+        starts = [run["start"] for run in found if _succeeded(run.get("stop"))]
+        return [start for start in starts if self._is_of(start, kind)]
 
     def _journaled(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield journal folder and start document of promotions not only in Tiled."""

@@ -22,6 +22,10 @@ from acctwin.names import Component, FloatArray
 
 RF = "rf"
 
+#: Elements shorter than this [m] stand for a kick, not for a field. What they radiate
+#: goes as kick²/length, without end as the length goes to nothing.
+THIN = 1e-5
+
 
 class CompiledRing:
     """The lattice of an engine, with numbers that can be written at any time.
@@ -196,9 +200,17 @@ def _choose_dimensions(ring: Lattice, cavities: Sequence[at.RFCavity]) -> int:
         ring.disable_6d()
         return 4
     ring.enable_6d()
+    _darken_thin(ring)
     is_main = [any(element is c for c in main) for element in ring]
     ring.set_cavity_phase(method=at.ELossMethod.INTEGRAL, cavpts=np.array(is_main))
     return 6
+
+
+def _darken_thin(ring: Lattice) -> None:
+    """Take the radiation from elements that are too short to be a magnet."""
+    for element in ring:
+        if element.Length < THIN and element.PassMethod.endswith("RadPass"):
+            element.set_longt_motion(False, new_pass="auto")
 
 
 def _shifts(

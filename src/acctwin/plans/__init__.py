@@ -4,6 +4,7 @@ Each takes the machine first, checks limits and status before it moves anything,
 puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
+from acctwin.plans.bba import bba
 from acctwin.plans.beta import measure_beta
 from acctwin.plans.bump import orbit_bump
 from acctwin.plans.chromaticity import measure_chromaticity
@@ -30,6 +31,7 @@ from acctwin.plans.tune_response import measure_tune_response
 from acctwin.plans.tune_step import step_tune
 
 __all__ = [
+    "bba",
     "center_rf",
     "compare_machine",
     "correct_orbit",

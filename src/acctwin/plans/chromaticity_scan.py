@@ -164,7 +164,7 @@ def prepare_scan(
     scan = RfScan(
         rf_hz, slip, offsets, options.readings, options.settle_s, options.max_step_hz
     )
-    folded = machine.defaults.chromaticity.folded
+    folded = machine.defaults.tune.folded
     note = scan.note(
         design_tunes=tunes[:2],
         design_chromaticity=chromaticity,

@@ -13,12 +13,14 @@ from acctwin.errors import PlanError
 from acctwin.plans.stubs import ask, in_run
 
 ORBIT, ORBIT_RESPONSE, MACHINE = "orbit", "orbit_response", "machine"
+BBA = "bba"
 
 #: Which plans make a run that other plans can use as a reference of a kind.
 MADE_BY = {
     ORBIT: ("measure_orbit",),
     ORBIT_RESPONSE: ("measure_orbit_response", "measure_response"),
     MACHINE: ("save_machine",),
+    BBA: ("bba",),
 }
 
 
@@ -52,7 +54,7 @@ def promote_reference(
         machine: The machine.
         kind: ``"orbit"`` (what ``correct_orbit`` goes to), ``"orbit_response"`` (what
             it uses), ``"machine"`` (what ``compare_machine`` and ``restore_machine``
-            call ``"golden"``), or a word of your own.
+            call ``"golden"``), ``"bba"`` (offsets of BPMs), or a word of your own.
         uid: The run, or the beginning of its uid.
         reason: Why, for those who come after.
 

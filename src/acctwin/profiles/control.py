@@ -7,7 +7,7 @@ machine, and the devices, which talk to it, both ask here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from acctwin.errors import UnknownName
@@ -82,18 +82,25 @@ class Control:
         backend: How devices are spoken to, unless their kind says otherwise.
         read_only: Nothing is ever written.
         backends: By kind of device, where it is another one.
-        names: Template by kind and channel, where it is not the backend's default.
+        names: Template by kind and channel, where it is not the backend's default;
+            None: the channel is not there.
         tango_server: host:port of a Tango server without a database; without it,
             Tango names are looked up in the database of ``$TANGO_HOST``.
+        update_s: Longest time between two values of a monitor [s]; one that has no
+            new value for so long is read as it is.
+        updates: How many new values of a monitor to wait for when a fresh reading is
+            wanted: the first may have begun before.
     """
 
     backend: Protocol = "ca"
     read_only: bool = False
     backends: Mapping[str, Protocol] = field(default_factory=dict[str, Protocol])
-    names: Mapping[tuple[str, str], str] = field(
-        default_factory=dict[tuple[str, str], str]
+    names: Mapping[tuple[str, str], str | None] = field(
+        default_factory=dict[tuple[str, str], str | None]
     )
     tango_server: str | None = None
+    update_s: float = 1.0
+    updates: int = 2
 
     def protocol(self, kind: str) -> Protocol:
         """Return how a kind of device is spoken to."""
@@ -101,8 +108,9 @@ class Control:
 
     def template(self, kind: str, channel: str) -> str | None:
         """Return the template of a channel's name; None: it is not there."""
-        written = self.names.get((kind, channel))
-        return written or default_template(self.protocol(kind), kind, channel)
+        if (kind, channel) in self.names:
+            return self.names[kind, channel]
+        return default_template(self.protocol(kind), kind, channel)
 
 
 @dataclass(frozen=True)
@@ -245,5 +253,4 @@ def served_by(control: Control | None, protocols: tuple[Protocol, ...]) -> Contr
         for (kind, channel), template in control.names.items()
         if control.protocol(kind) in protocols
     }
-    server = control.tango_server
-    return Control(protocols[0], control.read_only, backends, names, server)
+    return replace(control, backend=protocols[0], backends=backends, names=names)

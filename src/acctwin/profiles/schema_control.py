@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, create_model
 
 from acctwin.profiles.control import CHANNELS, Control, Protocol
-from acctwin.profiles.section import Section
+from acctwin.profiles.section import Count, Number, Section
 
 
 def _text(description: str) -> Any:
@@ -17,7 +17,9 @@ def _text(description: str) -> Any:
 def _names_of(kind: str) -> type[Section]:
     """Return the section with the templates of one kind of device."""
     fields = {
-        channel: _text(f"template of the name of {channel!r} of {kind}")
+        channel: _text(
+            f"template of the name of {channel!r} of {kind}; null: not there"
+        )
         for channel in CHANNELS[kind]
     }
     return create_model(f"{kind}_names", __base__=Section, **fields)
@@ -57,6 +59,15 @@ class ControlSection(Section):
         pattern=r"^[^:/\s]+:\d+$",
         description="host:port of a Tango server without a database",
     )
+    update_s: Number = Field(
+        default=Control.update_s,
+        gt=0,
+        description="longest time between two values of a monitor [s]",
+    )
+    updates: Count = Field(
+        default=Control.updates,
+        description="new values to wait for when a fresh reading is wanted",
+    )
     backends: BackendsSection = Field(
         default_factory=BackendsSection, description="by kind of device"
     )
@@ -69,7 +80,9 @@ def to_control(section: ControlSection | None) -> Control | None:
     """Return the addresses; None where the profile has none."""
     if section is None:
         return None
-    names = section.names.model_dump(exclude_none=True)
+    names: dict[str, dict[str, str | None] | None] = section.names.model_dump(
+        exclude_unset=True
+    )
     return Control(
         backend=section.backend,
         read_only=section.read_only,
@@ -77,7 +90,9 @@ def to_control(section: ControlSection | None) -> Control | None:
         names={
             (kind, channel): template
             for kind, channels in names.items()
-            for channel, template in channels.items()
+            for channel, template in (channels or dict[str, str | None]()).items()
         },
         tango_server=section.tango_server,
+        update_s=section.update_s,
+        updates=section.updates,
     )

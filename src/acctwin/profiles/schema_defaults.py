@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from acctwin.defaults import (
+    BbaDefaults,
     BetaDefaults,
     BumpDefaults,
     ChromaticityDefaults,
@@ -182,10 +183,6 @@ class ChromaticitySection(Section):
     readings: Count = Field(
         default=ChromaticityDefaults.readings, description="readings averaged at each"
     )
-    folded: bool = Field(
-        default=ChromaticityDefaults.folded,
-        description="the tune monitor shows 0 to 0.5 only",
-    )
     families: tuple[str, ...] = Field(
         default=ChromaticityDefaults.families,
         description="sextupole families that set the chromaticity",
@@ -281,6 +278,31 @@ class CouplingSection(Section):
     )
 
 
+class BbaSection(Section):
+    """Defaults of the beam-based alignment."""
+
+    points: Annotated[Count, Field(ge=3)] = Field(
+        default=BbaDefaults.points, description="places of the beam in each plane"
+    )
+    span_m: Annotated[Number, Field(gt=0)] = Field(
+        default=BbaDefaults.span_m, description="from the first to the last [m]"
+    )
+    tune_shift: Annotated[Number, Field(gt=0, le=0.1)] = Field(
+        default=BbaDefaults.tune_shift, description="of a quadrupole's modulation"
+    )
+    readings: Count = Field(
+        default=BbaDefaults.readings, description="of each setting"
+    )
+    together: Count = Field(
+        default=BbaDefaults.together,
+        description="quadrupoles that the parallel mode modulates at once",
+    )
+    neighbours: bool = Field(
+        default=BbaDefaults.neighbours,
+        description="modulate the quadrupoles next to it too, to know the angle",
+    )
+
+
 class WaitSection(Section):
     """When a move is over, and when it is given up."""
 
@@ -339,6 +361,9 @@ class DefaultsSection(Section):
     beta: BetaSection = Field(default_factory=BetaSection, description="measure_beta")
     coupling: CouplingSection = Field(
         default_factory=CouplingSection, description="measure_coupling, set_coupling"
+    )
+    bba: BbaSection = Field(
+        default_factory=BbaSection, description="beam-based alignment"
     )
     waits: WaitSection = Field(
         default_factory=WaitSection, description="waiting for readbacks"

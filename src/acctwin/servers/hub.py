@@ -154,10 +154,11 @@ class Hub:
             await asyncio.wait_for(self._wanted.wait(), period)
         except TimeoutError:
             return False
-        count = -1
-        while count != len(self._waiting):
+        while True:
             count = len(self._waiting)
             await asyncio.sleep(WINDOW_S)
+            if len(self._waiting) == count:
+                break
         self._wanted.clear()
         return True
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bluesky.run_engine import call_in_bluesky_event_loop
 from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 
 from acctwin.backends.build import build_machine
@@ -32,14 +31,13 @@ from acctwin.plans.targets import Target
 from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
 from acctwin.session import twin
+from acctwin.session.dry_run import DryRun, dry_run
 from acctwin.session.metadata import session_metadata
+from acctwin.session.plants import Plants, check_mode
 from acctwin.session.run_engine import make_run_engine
 from acctwin.session.verbs import Source, What, read_values
 
 log = logging.getLogger(__name__)
-
-#: How long devices may take to connect [s].
-CONNECT_TIMEOUT_S = 30.0
 
 
 class Session:
@@ -50,7 +48,6 @@ class Session:
         machine: Its devices.
         RE: The Bluesky RunEngine: journal, metadata, baseline and progress bars.
         store: Where runs go.
-        mode: ``"physics"`` or ``"hardware"``.
         seed: Of the simulated machine's imperfections, None for the ideal one.
     """
 
@@ -58,7 +55,7 @@ class Session:
         self,
         profile: Profile,
         store: Store,
-        sim: SimMachine,
+        plants: Plants,
         model: EngineProcess,
         *,
         seed: int | None,
@@ -66,24 +63,29 @@ class Session:
         progress: bool,
     ) -> None:
         self.profile, self.store, self.seed = profile, store, seed
-        self.mode: Mode = "physics"
-        self._sim, self._model, self._is_open = sim, model, True
-        self.machine: Machine = build_machine(profile, sim, Design(model), store)
-        mode = profile.operational_mode
-        self.machine.references = References(store, profile.name, mode)
+        self._plants, self._model, self._is_open = plants, model, True
+        design, mode = Design(model), plants.mode
+        self.machine: Machine = build_machine(profile, plants.links, design, store)
+        self._references = References(
+            store, profile.name, profile.operational_mode, mode=mode
+        )
+        self.machine.references = self._references
         self._keep_marks()
         metadata = session_metadata(
             profile,
-            sim.layout,
-            mode=self.mode,
-            backends=("sim",),
+            model.layout,
+            mode=mode,
+            backends=plants.backends,
             operator=operator,
-            seed=seed,
+            seed=self._seed_in(mode),
         )
         self.RE = make_run_engine(self.machine, store, metadata, progress=progress)
-        call_in_bluesky_event_loop(
-            self.machine.connect(timeout=CONNECT_TIMEOUT_S), timeout=None
-        )
+        plants.connect(self.machine, self.RE.loop)
+
+    @property
+    def mode(self) -> Mode:
+        """Where the devices are: ``"physics"`` or ``"hardware"``."""
+        return self._plants.mode
 
     @property
     def model(self) -> EngineProcess:
@@ -95,7 +97,15 @@ class Session:
         """Faults of the simulated machine, to practise.
 
         ``stick``, ``trip`` and ``repair`` supplies by name; let the machine ``drift``.
+
+        Raises:
+            PlanError: The session is on hardware.
         """
+        if self.mode != "physics":
+            raise PlanError(
+                "this session is on hardware; faults are for the simulated machine: "
+                "switch_to_physics() first"
+            )
         return Faults(self.profile, self._sim)
 
     @property
@@ -212,18 +222,73 @@ class Session:
         return twin.model_to_machine(self, families)
 
     def switch_to_hardware(self) -> None:
-        """Use the machine's control system from now on.
+        """Use the machine's control system from now on: the devices stay the same.
+
+        Nothing is written. Nothing to do when it is in use.
 
         Raises:
-            PlanError: The profile has no addresses in a control system.
+            PlanError: The profile has no addresses in a control system, or a plan is
+                running.
+            LinkLost: Some addresses do not answer; the session stays where it is.
         """
-        raise PlanError(
-            f"profile {self.profile.name} ({self.profile.path}) has no control-system "
-            "addresses, so there is no hardware to switch to"
-        )
+        self._switch("hardware")
 
     def switch_to_physics(self) -> None:
-        """Use the simulated machine from now on; nothing to do when it is in use."""
+        """Use the simulated machine from now on; nothing to do when it is in use.
+
+        Raises:
+            PlanError: A plan is running.
+        """
+        self._switch("physics")
+
+    def dry_run(
+        self, plan: Callable[..., MsgGenerator[Any]], *args: Any, **options: Any
+    ) -> DryRun:
+        """Run a plan on the twin first; say what it would move, and by how much.
+
+        The twin begins at the setpoints of the machine that is in use. Nothing is
+        stored, and afterwards all is as before::
+
+            print(session.dry_run(plans.correct_orbit, machine))
+
+        Args:
+            plan: The plan's function.
+            args: What it is called with.
+            options: The same.
+
+        Raises:
+            PlanError: A plan is running.
+            Exception: What the plan raised.
+        """
+        self._check_idle("a dry run")
+        with self._plants.twin(self.machine):
+            job = partial(plan, *args, **options)
+            return dry_run(self.machine, job, self.RE)
+
+    @property
+    def _sim(self) -> SimMachine:
+        return self._plants.sim
+
+    def _switch(self, mode: Mode) -> None:
+        self._check_idle(f"switching to {mode}")
+        if mode == self.mode:
+            return
+        self._plants.switch(mode)
+        self._references.mode = mode
+        backends, seed = list(self._plants.backends), self._seed_in(mode)
+        self.RE.md.update(mode=mode, backends=backends, seed=seed)
+
+    def _check_idle(self, what: str) -> None:
+        if not self._is_open:
+            raise PlanError("this session is closed; open another one")
+        if self.RE.state != "idle":
+            raise PlanError(
+                f"{what} has to wait: the RunEngine is {self.RE.state}; let the plan "
+                "end, or end it with session.RE.abort()"
+            )
+
+    def _seed_in(self, mode: Mode) -> int | None:
+        return self.seed if mode == "physics" else None
 
     def close(self) -> None:
         """Upload what is left of the runs and end the engines."""
@@ -233,7 +298,7 @@ class Session:
         if self.RE.state == "paused":
             self.RE.abort("the session was closed")
         self.store.close()
-        self._sim.engine.close()
+        self._plants.close()
         self._model.close()
 
     def _keep_marks(self) -> None:
@@ -291,24 +356,28 @@ def open_session(
         ConfigError: The profile is wrong; all faults at once.
         UnknownName: There is no such profile.
         PlanError: ``mode="hardware"`` and the profile has no addresses for it.
+        LinkLost: ``mode="hardware"`` and some addresses do not answer.
     """
+    check_mode(mode)
     checked = load_profile(profile, site)
-    if mode != "physics":
-        raise PlanError(
-            f"profile {checked.name} ({checked.path}) has no control-system "
-            f"addresses: mode={mode!r} is not possible"
-        )
-    simulation = Simulation(checked, seed)
+    simulation = Simulation(checked, seed) if mode == "physics" else None
     model = EngineProcess(spec_of(checked))
+    plants: Plants | None = None
     store: Store | None = None
     try:
         store = Store.open(catalog)
-        sim = simulation.machine()
+        plants = Plants(checked, model.layout, simulation, seed)
         return Session(
-            checked, store, sim, model, seed=seed, operator=operator, progress=progress
+            checked,
+            store,
+            plants,
+            model,
+            seed=seed,
+            operator=operator,
+            progress=progress,
         )
     except BaseException:
-        for opened in (store, simulation, model):
+        for opened in (store, plants or simulation, model):
             if opened is not None:
                 opened.close()
         raise

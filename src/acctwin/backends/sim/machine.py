@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from acctwin.backends.powering import Powering
 from acctwin.backends.sim.beam import SimBeam
 from acctwin.backends.sim.clock import SimClock
 from acctwin.backends.sim.drift import Drift
-from acctwin.backends.sim.powering import Powering
 from acctwin.backends.sim.signal import Changes
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
 from acctwin.backends.sim.turns import SimTurns

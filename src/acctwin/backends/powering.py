@@ -1,4 +1,4 @@
-"""Which supplies stand behind the knobs of the simulated machine.
+"""Which supplies stand behind the knobs of a machine.
 
 A magnet that a supply feeds is set through the supply's current; a knob without a
 supply (the RF, and magnets of a profile without supplies) is a supply of its own,
@@ -12,7 +12,7 @@ import numpy as np
 from acctwin.calibration.rigidity import rigidity
 from acctwin.calibration.supplies import SupplyMap
 from acctwin.model.engine import Layout
-from acctwin.names import FloatArray, IntArray
+from acctwin.names import BoolArray, FloatArray, IntArray
 
 
 class Powering:
@@ -25,6 +25,12 @@ class Powering:
     Args:
         layout: Knobs, and their strengths in the lattice.
         supply_map: Calibration of the magnets; None: no magnet has a supply.
+
+    Attributes:
+        knobs: Names of the knobs, in the layout's order.
+        names: Of all supplies, then of the knobs that have none.
+        count: How many supplies there are.
+        start: Values of all these that give the lattice's strengths.
     """
 
     def __init__(self, layout: Layout, supply_map: SupplyMap | None) -> None:
@@ -32,6 +38,7 @@ class Powering:
             supply_map = None
         fed = supply_map.magnets if supply_map else ()
         index = {name: i for i, name in enumerate(layout.knobs)}
+        self.knobs = layout.knobs
         self._fed = np.array([index[name] for name in fed], dtype=np.int64)
         self._own = np.setdiff1d(np.arange(len(layout.knobs)), self._fed)
         self._row = np.full(len(layout.knobs), -1)
@@ -68,6 +75,16 @@ class Powering:
         self._known = (values.copy(), found)
         return found
 
+    def is_fed(self, knobs: IntArray) -> BoolArray:
+        """Tell which of some knobs are fed by supplies, (n,)."""
+        return self._row[knobs] >= 0
+
+    def behind(self, knobs: IntArray) -> IntArray:
+        """Return the supplies on which knobs that are fed depend, and they on them."""
+        if self.map is None:
+            return np.array([], dtype=np.int64)
+        return self.map.wiring.supplies_of(self._row[knobs])
+
     def slopes(self) -> list[tuple[str, str, float]]:
         """Return (magnet, supply, d(strength)/d(current)) where one feeds the other."""
         if self.map is None:
@@ -87,7 +104,7 @@ class Powering:
         Raises:
             LimitError: A supply cannot give it, or magnets in series disagree.
         """
-        fed = self._row[knobs] >= 0
+        fed = self.is_fed(knobs)
         own = self._place[knobs[~fed]]
         if self.map is None or not fed.any():
             return own, wanted[~fed]

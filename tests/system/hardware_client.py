@@ -1,0 +1,151 @@
+"""A session as any user has it, on the simulated machine or on a served one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from bluesky.plan_stubs import mv
+from served import answer
+
+import acctwin
+from acctwin import plans
+
+HERE: dict[str, Any] = {}
+DESCRIPTORS: dict[str, dict[str, Any]] = {}
+STARTS: list[dict[str, Any]] = []
+
+
+def open_on(profile: str, mode: str, site: str, seed: int | None = None) -> None:
+    """Open a session; keep what its documents look like."""
+    session = acctwin.open_session(
+        profile, mode, catalog="temporary", site=site, seed=seed, progress=False
+    )
+    HERE["session"], HERE["machine"] = session, session.machine
+
+    def keep(name: str, document: dict[str, Any]) -> None:
+        if name == "start":
+            STARTS.append(document)
+        if name == "descriptor":
+            keys = {
+                key: [found["dtype"], found["shape"], found.get("units")]
+                for key, found in document["data_keys"].items()
+            }
+            plan = STARTS[-1]["plan_name"]
+            DESCRIPTORS[f"{plan}/{document['name']}"] = keys
+
+    session.RE.subscribe(keep)
+
+
+def measure() -> dict[str, Any]:
+    """Run the same plans as on every machine, and put everything back."""
+    session, machine = HERE["session"], HERE["machine"]
+    knobs = machine.hcm.select(*machine.hcm.names[:2])
+    orbit = session.run(plans.measure_orbit(machine, readings=4))
+    response = session.run(plans.measure_orbit_response(machine, correctors=[knobs]))
+    tune = session.run(plans.measure_tune(machine, readings=4))
+    turns = session.run(plans.measure_tune(machine, method="turns"))
+    rf = session.run(plans.measure_dispersion(machine))
+    before = session.get("supplies", units="hardware")
+    corrected = session.run(plans.correct_orbit(machine, goal="zero", iterations=2))
+    session.set("supplies", before, units="hardware")
+    return {
+        "orbit": [orbit.x, orbit.y],
+        "matrix": response.matrix,
+        "delta": float(np.abs(response.deltas).min()),
+        "tune": [tune.qx, tune.qy],
+        "turns": [turns.qx, turns.qy],
+        "dispersion": rf.eta_x,
+        "corrected": [corrected.rms_x, corrected.rms_y],
+        "descriptors": DESCRIPTORS,
+        "start_keys": sorted({key for start in STARTS for key in start}),
+        "starts": [[start["mode"], start["backends"]] for start in STARTS],
+    }
+
+
+def there_and_back() -> dict[str, Any]:
+    """Switch to hardware and back; nothing that a user holds is another object."""
+    session, machine = HERE["session"], HERE["machine"]
+    magnet, name = machine.hcm[0], machine.hcm.names[0]
+    seen: list[tuple[str, float]] = []
+
+    def note() -> None:
+        seen.append((session.mode, round(session.get(name) * 1e6, 3)))
+
+    note()
+    session.switch_to_hardware()
+    note()
+    session.RE(mv(magnet, 1e-5))
+    note()
+    session.switch_to_physics()
+    note()
+    session.switch_to_hardware()
+    session.RE(mv(magnet, 0.0))
+    note()
+    same = session.machine is machine and machine[name] is magnet
+    return {"seen": seen, "same": same, "repr": repr(session)}
+
+
+def dry_run() -> dict[str, Any]:
+    """Correct the orbit on the twin."""
+    session, machine = HERE["session"], HERE["machine"]
+    before, runs = session.get("hcm"), len(session.catalog)
+    report = session.dry_run(plans.correct_orbit, machine, goal="zero")
+    return {
+        "text": str(report),
+        "moves": len(report.moves),
+        "margin": report.moves[0].margin,
+        "moved": float(np.abs(session.get("hcm") - before).max()),
+        "runs": len(session.catalog) - runs,
+        "mode": session.mode,
+    }
+
+
+def failure(what: str, *args: Any) -> dict[str, Any]:
+    """Do something that fails; return how, and after how long."""
+    begun = time.monotonic()
+    try:
+        found = globals()[what](*args)
+    except BaseException as error:
+        chain = type(error).__mro__
+        seconds = time.monotonic() - begun
+        kinds = [kind.__name__ for kind in chain]
+        return {"kinds": kinds, "text": str(error), "seconds": seconds}
+    return {"kinds": [], "text": f"no error: {found}", "seconds": 0.0}
+
+
+def set_to(name: str, value: float, units: str = "hardware") -> None:
+    """Set a device."""
+    HERE["session"].set(name, value, units=units)
+
+
+def get(name: str) -> Any:
+    """Read a device."""
+    return HERE["session"].get(name)
+
+
+def orbit() -> float:
+    """Measure the orbit."""
+    return HERE["session"].run(plans.measure_orbit(HERE["machine"])).rms[0]
+
+
+def switch(mode: str) -> str:
+    """Switch."""
+    getattr(HERE["session"], f"switch_to_{mode}")()
+    return HERE["session"].mode
+
+
+def close() -> None:
+    """Close the session."""
+    HERE.pop("session").close()
+
+
+def threads() -> list[str]:
+    """Return the threads that are left."""
+    import threading
+
+    return [thread.name for thread in threading.enumerate()]
+
+
+answer(globals())
