@@ -99,8 +99,8 @@ def test_the_vertical_emittance_becomes_small(accelerator, name, options, factor
     found = machine.run(plans.set_coupling(machine.machine, **options))
     still_flat, after = emittances(machine)
     assert after < before / factor
-    # What the vertical one loses is the horizontal one's: less than 1 %.
-    assert still_flat == pytest.approx(flat, rel=0.01)
+    # The horizontal one gets at most what the vertical one loses, within 1 %.
+    assert 0.99 * flat < still_flat < 1.01 * flat + before - after
     assert found.after.value < found.before.value / 2.5
     assert rms(found.after.eta_y) < rms(found.before.eta_y) / 1.8
     assert np.allclose(machine.sim.setpoints[places], found.setpoints, rtol=1e-6)

@@ -48,7 +48,7 @@ def measure() -> dict[str, Any]:
     turns = session.run(plans.measure_tune(machine, method="turns"))
     rf = session.run(plans.measure_dispersion(machine))
     before = session.get("supplies", units="hardware")
-    corrected = session.run(plans.correct_orbit(machine, goal="zero", iterations=2))
+    corrected = session.run(plans.correct_orbit(machine, goal="zero", iterations=1))
     session.set("supplies", before, units="hardware")
     return {
         "orbit": [orbit.x, orbit.y],
@@ -88,18 +88,26 @@ def there_and_back() -> dict[str, Any]:
 
 
 def dry_run() -> dict[str, Any]:
-    """Correct the orbit on the twin."""
+    """Measure a response on the twin, and set something."""
     session, machine = HERE["session"], HERE["machine"]
-    before, runs = session.get("hcm"), len(session.catalog)
-    report = session.dry_run(plans.correct_orbit, machine, goal="zero")
-    return {
-        "text": str(report),
-        "moves": len(report.moves),
-        "margin": report.moves[0].margin,
-        "moved": float(np.abs(session.get("hcm") - before).max()),
-        "runs": len(session.catalog) - runs,
+    first, second = machine.hcm.names[:2]
+    session.set(first, 2e-5)
+    last = session.store.run(-1).uid
+    knobs = machine.hcm.select(first, second)
+    measured = session.dry_run(plans.measure_orbit_response, machine, correctors=knobs)
+    moved = session.dry_run(plans.set_values, machine, first, 1e-3)
+    found = {
+        "measured": [[move.name, move.start, move.end] for move in measured.moves],
+        "kept": len(measured.kept),
+        "matrix": float(np.abs(measured.result.matrix).max()),
+        "moved": [[move.start, move.end, move.margin] for move in moved.moves],
+        "text": str(moved),
+        "held": session.get(first),
         "mode": session.mode,
+        "stored": session.store.run(-1).uid != last,
     }
+    session.set(first, 0.0)
+    return found
 
 
 def failure(what: str, *args: Any) -> dict[str, Any]:

@@ -188,14 +188,6 @@ def test_lost_beam_has_a_reason_and_comes_back(session):
     assert np.isfinite(session.run(plans.measure_orbit(machine)).x).all()
 
 
-def test_hardware_is_refused_in_a_sentence(session):
-    with pytest.raises(PlanError, match="no control-system addresses"):
-        session.switch_to_hardware()
-    session.switch_to_physics()
-    with pytest.raises(PlanError, match="mode='hardware' is not possible"):
-        acctwin.open_session("fodo", mode="hardware", catalog="temporary")
-
-
 def test_errors_come_out_as_they_are(session):
     with pytest.raises(LimitError):
         session.run(plans.step(session.machine, "hcm", 10.0))

@@ -93,7 +93,10 @@ def test_the_slope_is_that_of_the_values(curve: Curve):
     secant = (curve.value(inner + h) - curve.value(inner - h)) / (2 * h)
     mean = np.ptp(curve.image) / np.ptp(curve.domain)
     noise = 1e-9 * np.abs([*curve.image, *curve.domain]).max() / h
-    assert np.abs(curve.slope(inner) - secant).max() <= 1e-3 * mean * 40 + noise
+    # A secant is the slope somewhere within it, which near a knot may change quickly.
+    within = curve.slope(inner + h * np.linspace(-1, 1, 21)[:, np.newaxis])
+    allowed = 1e-3 * mean * 40 + noise + np.ptp(within, axis=0)
+    assert np.all(np.abs(curve.slope(inner) - secant) <= allowed)
 
 
 @settings(deadline=None)

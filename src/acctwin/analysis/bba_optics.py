@@ -33,7 +33,7 @@ class Sites:
         return len(self.beta)
 
     def __getitem__(self, chosen: IntArray) -> Sites:
-        return Sites(*(column[chosen] for column in self._columns()))
+        return Sites(*(column[chosen] for column in _columns(self)))
 
     def after(self, start: float, tune: float) -> Sites:
         """Return the same places with phases counted from another one, in [0, 2πQ)."""
@@ -41,11 +41,8 @@ class Sites:
 
     def joined(self, other: Sites) -> Sites:
         """Return these places and then the others."""
-        pairs = zip(self._columns(), other._columns(), strict=True)
+        pairs = zip(_columns(self), _columns(other), strict=True)
         return Sites(*(np.concatenate(pair) for pair in pairs))
-
-    def _columns(self) -> tuple[FloatArray, ...]:
-        return tuple(getattr(self, each.name) for each in fields(self))
 
 
 def closed_orbit(
@@ -141,3 +138,7 @@ def thick_share(length: float, strength: float) -> float:
     if angle < 1e-3:
         return 1.0
     return float((np.sin(angle) if strength > 0.0 else np.sinh(angle)) / angle)
+
+
+def _columns(sites: Sites) -> tuple[FloatArray, ...]:
+    return tuple(getattr(sites, each.name) for each in fields(sites))

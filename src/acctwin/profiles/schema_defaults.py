@@ -290,9 +290,7 @@ class BbaSection(Section):
     tune_shift: Annotated[Number, Field(gt=0, le=0.1)] = Field(
         default=BbaDefaults.tune_shift, description="of a quadrupole's modulation"
     )
-    readings: Count = Field(
-        default=BbaDefaults.readings, description="of each setting"
-    )
+    readings: Count = Field(default=BbaDefaults.readings, description="of each setting")
     together: Count = Field(
         default=BbaDefaults.together,
         description="quadrupoles that the parallel mode modulates at once",

@@ -86,8 +86,9 @@ class DryRun:
     def __str__(self) -> str:
         if not self.moves:
             return f"moves nothing; {self.events} events"
+        count = len(self.moves)
         head = (
-            f"moves {len(self.moves)} setpoints, {len(self.kept)} of them for good; "
+            f"moves {count} setpoint{'s' * (count > 1)}, {len(self.kept)} for good; "
             f"{self.events} events"
         )
         lines = [f"  {move}" for move in self.moves[:_MOST_SHOWN]]

@@ -25,7 +25,7 @@ from acctwin.profiles.profile import Profile
 log = logging.getLogger(__name__)
 
 #: How long a control system may take to answer at first [s].
-CONNECT_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 10.0
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from acctwin.backends.control.client import Client, Sample, client_of
+from acctwin.backends.control.client import INVALID, Client, Sample, client_of
 from acctwin.errors import DeviceError, LinkLost, PutRejected
 
 #: Most addresses that a message lists.
@@ -172,8 +172,14 @@ class Channels:
         Args:
             seen: Their time stamps so far.
             timeout_s: How long to wait [s].
-            ask: Whether to ask, and not only to wait until told.
+            ask: Whether to ask, and not only to wait until told; for valid values.
         """
+
+        def is_late(address: str) -> bool:
+            found = self.last(address)
+            is_valid = found.severity != INVALID or not ask
+            return found.timestamp <= seen[address] or not is_valid
+
         changed = asyncio.Event()
         end = self.observe(seen, changed.set)
         late = set(seen)
@@ -181,7 +187,7 @@ class Channels:
             async with asyncio.timeout(timeout_s):
                 while True:
                     changed.clear()
-                    late = {a for a in late if self.last(a).timestamp <= seen[a]}
+                    late = {address for address in late if is_late(address)}
                     if not late:
                         return True
                     if ask:

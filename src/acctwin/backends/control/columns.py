@@ -122,6 +122,9 @@ class Column:
         raise DeviceError(f"{where[0]}: no valid value of {names}{more}")
 
     def _of_array(self, sample: Sample, which: IntArray) -> Values:
+        if sample.severity == INVALID:
+            nothing = np.full(len(which), np.nan)
+            return Values(nothing, sample.timestamp, INVALID)
         array = np.atleast_1d(sample.value)
         if len(array) != len(self.names):
             raise DeviceError(
@@ -129,8 +132,6 @@ class Column:
                 "one for each device of the profile, in its order"
             )
         values = array[which].astype(np.float64)
-        if sample.severity == INVALID:
-            values = np.full(len(which), np.nan)
         return Values(values, sample.timestamp, sample.severity)
 
 
