@@ -14,7 +14,7 @@ from acctwin import plans
 from acctwin.analysis.orbit import rms
 from acctwin.calibration.bpm import to_reading
 from acctwin.data import replay
-from acctwin.errors import BeamLost, LimitError, PlanError, UnknownName
+from acctwin.errors import BeamLost, LimitError, UnknownName
 from acctwin.plans.response import analyse
 from acctwin.testing import hidden_errors, hidden_lattice
 
