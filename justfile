@@ -15,6 +15,10 @@ test *options:
 test-all *options:
     pytest -n 2 {{ options }}
 
+# The same plans on served machines: CA, PVA, Tango
+test-hardware *options:
+    pytest -m hardware {{ options }}
+
 # Style, and who may import whom
 lint:
     ruff check

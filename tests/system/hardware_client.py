@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
-from bluesky.plan_stubs import mv
+from bluesky.plan_stubs import mv, null
 from served import answer
 
 import acctwin
@@ -85,6 +85,17 @@ def there_and_back() -> dict[str, Any]:
     note()
     same = session.machine is machine and machine[name] is magnet
     return {"seen": seen, "same": same, "repr": repr(session)}
+
+
+def switch_inside_a_plan() -> None:
+    """Switch while a plan runs."""
+    session = HERE["session"]
+
+    def plan() -> Any:
+        session.switch_to_physics()
+        yield from null()
+
+    session.run(plan())
 
 
 def dry_run() -> dict[str, Any]:

@@ -29,7 +29,7 @@ from served import (
     process,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.hardware]
 
 ROOT = Path(__file__).parents[2]
 SEED = "1"
@@ -238,6 +238,12 @@ def test_to_hardware_and_back_with_the_same_devices(served):
         ["hardware", 0.0],
     ]
     assert "hardware" in seen["repr"]
+
+
+def test_nobody_switches_while_a_plan_runs(served):
+    seen = served.client("ca").failure("switch_inside_a_plan")
+    assert "PlanError" in seen["kinds"]
+    assert "the RunEngine is running" in seen["text"]
 
 
 def test_a_dry_run_moves_nothing_and_stores_nothing(served):

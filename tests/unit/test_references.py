@@ -163,6 +163,15 @@ def test_other_machines_modes_and_kinds_have_their_own(store, references, other)
     assert references.current("orbit") == "a"
 
 
+def test_the_real_machine_and_the_simulated_one_have_their_own(store, references):
+    start, stop = said("real", 1.0)
+    store.catalog = in_tiled(({**start, "mode": "hardware"}, stop))
+    journaled(store.folder.journals / "ours", *said("simulated", 2.0))
+    assert references.current("orbit") == "simulated"
+    references.mode = "hardware"
+    assert references.current("orbit") == "real"
+
+
 def test_a_roll_back_to_nothing_leaves_no_reference(store, references):
     journaled(store.journal.folder, *said("a", 1.0))
     journaled(store.journal.folder, *said("", 2.0, action="roll_back"))

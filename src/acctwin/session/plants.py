@@ -24,7 +24,7 @@ from acctwin.profiles.profile import Profile
 
 log = logging.getLogger(__name__)
 
-#: How long a control system may take to answer at first [s].
+#: How long nothing new of a control system may answer at first [s].
 CONNECT_TIMEOUT_S = 10.0
 
 T = TypeVar("T")

@@ -50,7 +50,7 @@ class Channels:
 
         Args:
             users: Who uses each address, for messages.
-            timeout_s: How long that may take [s].
+            timeout_s: How long none of those that are left may answer [s].
 
         Raises:
             LinkLost: Some do not answer; the message lists them.
@@ -237,10 +237,14 @@ class Channels:
     async def _heard_all(self, addresses: list[str], timeout_s: float) -> bool:
         changed = asyncio.Event()
         end = self.observe(addresses, changed.set)
-        late = set(addresses)
+        late, loop = set(addresses), asyncio.get_running_loop()
+        count = len(late)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as deadline:
                 while late := {a for a in late if self._last.get(a) is None}:
+                    if len(late) < count:
+                        count = len(late)
+                        deadline.reschedule(loop.time() + timeout_s)
                     changed.clear()
                     await changed.wait()
         except TimeoutError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Lock
@@ -21,6 +21,8 @@ from acctwin.backends.control.client import INVALID, Heard, Sample, plain
 from acctwin.errors import DeviceError, LinkLost, PutRejected
 
 THREADS = 16
+#: How often to ask for an attribute that has no value just then.
+READS = 4
 #: Time between two readings of attributes that send no events [s].
 POLL_S = 0.2
 
@@ -140,11 +142,24 @@ class TangoClient:
 
     def _read(self, name: str) -> Sample:
         proxy, attribute = self._proxy(name)
+        for _ in range(READS - 1):
+            with _no_value_yet():
+                return _sample(proxy.read_attribute(attribute))
         return _sample(proxy.read_attribute(attribute))
 
     def _write(self, name: str, value: Any) -> None:
         proxy, attribute = self._proxy(name)
         proxy.write_attribute(attribute, value)
+
+
+@contextlib.contextmanager
+def _no_value_yet() -> Iterator[None]:
+    """Go on where a server without serialization was asked while it sent an event."""
+    try:
+        yield
+    except tango.DevFailed as error:
+        if error.args[0].reason != "API_AttrValueNotSet":
+            raise
 
 
 def _unsubscribe(proxy: Any, identity: int) -> None:
