@@ -11,15 +11,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acctwin.session.session import Session, open_session
+    from acctwin.session.open import open_session
+    from acctwin.session.session import Session
 
 __version__ = version("acctwin")
 __all__ = ["Session", "__version__", "open_session"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Session", "open_session"):
-        from acctwin.session import session
+    if name == "open_session":
+        from acctwin.session.open import open_session
 
-        return getattr(session, name)
+        return open_session
+    if name == "Session":
+        from acctwin.session.session import Session
+
+        return Session
     raise AttributeError(f"module 'acctwin' has no attribute {name!r}")

@@ -154,7 +154,7 @@ def test_importing_acctwin_imports_nothing_slow():
     assert imported("acctwin", asked=asked) == []
 
 
-@pytest.mark.parametrize("name", ["cli.main", "data", "plans", "session.session"])
+@pytest.mark.parametrize("name", ["cli.main", "data", "plans", "session.open"])
 def test_what_is_opened_often_opens_quickly(name):
     assert imported(f"acctwin.{name}") == []
 

@@ -71,7 +71,7 @@ def demo(
     RunEngine; the orbit is corrected from what was measured; every document goes
     to Tiled and is read back through databroker.
     """
-    from acctwin.session.session import open_session
+    from acctwin.session.open import open_session
 
     screen = Console(stderr=True) if json else console()
     stages = Stages(screen)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +13,6 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 from acctwin.backends.build import build_machine
 from acctwin.backends.sim.faults import Faults
 from acctwin.backends.sim.machine import SimMachine
-from acctwin.backends.sim.open import Simulation
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.references import References
 from acctwin.data.store import Store
@@ -22,18 +20,16 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
 from acctwin.model.design import Design
 from acctwin.model.process import EngineProcess
-from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray, Mode
 from acctwin.plans.actuators import Units
 from acctwin.plans.states import Saved
 from acctwin.plans.step import set_values, step
 from acctwin.plans.targets import Target
-from acctwin.profiles.load import load_profile
 from acctwin.profiles.profile import Profile
 from acctwin.session import twin
 from acctwin.session.dry_run import DryRun, dry_run
 from acctwin.session.metadata import session_metadata
-from acctwin.session.plants import Plants, check_mode
+from acctwin.session.plants import Plants
 from acctwin.session.run_engine import make_run_engine
 from acctwin.session.verbs import Source, What, read_values
 
@@ -41,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """One machine, ready to run plans on. Made by :func:`open_session`.
+    """One machine, ready to run plans on. Made by :func:`acctwin.open_session`.
 
     Attributes:
         profile: The machine's profile.
@@ -326,58 +322,3 @@ class Session:
     def __repr__(self) -> str:
         seed = "" if self.seed is None else f", seed={self.seed}"
         return f"<acctwin session {self.profile.name!r}, {self.mode}{seed}>"
-
-
-def open_session(
-    profile: str | Path,
-    mode: Mode = "physics",
-    *,
-    catalog: str | Path = "local",
-    site: str | Path | None = None,
-    seed: int | None = None,
-    operator: str | None = None,
-    progress: bool = True,
-) -> Session:
-    """Open a machine.
-
-    Args:
-        profile: Name of a profile of the site, or a path.
-        mode: ``"physics"``: the simulated machine; ``"hardware"``: the real one.
-        catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server.
-        site: Folder with ``devices/ plans/ profiles/``; default: ``$ACCTWIN_SITE``,
-            else the reference machines that ship with acctwin.
-        seed: None: the simulated machine is the design machine. A number: it gets
-            the profile's imperfections, drawn from this seed; the design model
-            stays ideal.
-        operator: For the metadata; default: the user of this computer.
-        progress: Whether long plans show a progress bar.
-
-    Raises:
-        ConfigError: The profile is wrong; all faults at once.
-        UnknownName: There is no such profile.
-        PlanError: ``mode="hardware"`` and the profile has no addresses for it.
-        LinkLost: ``mode="hardware"`` and some addresses do not answer.
-    """
-    check_mode(mode)
-    checked = load_profile(profile, site)
-    simulation = Simulation(checked, seed) if mode == "physics" else None
-    model = EngineProcess(spec_of(checked))
-    plants: Plants | None = None
-    store: Store | None = None
-    try:
-        store = Store.open(catalog)
-        plants = Plants(checked, model.layout, simulation, seed)
-        return Session(
-            checked,
-            store,
-            plants,
-            model,
-            seed=seed,
-            operator=operator,
-            progress=progress,
-        )
-    except BaseException:
-        for opened in (store, plants or simulation, model):
-            if opened is not None:
-                opened.close()
-        raise
