@@ -46,6 +46,7 @@ def measure() -> dict[str, Any]:
     response = session.run(plans.measure_orbit_response(machine, correctors=[knobs]))
     tune = session.run(plans.measure_tune(machine, readings=4))
     turns = session.run(plans.measure_tune(machine, method="turns"))
+    chromaticity = session.run(plans.measure_chromaticity(machine))
     rf = session.run(plans.measure_dispersion(machine))
     before = session.get("supplies", units="hardware")
     corrected = session.run(plans.correct_orbit(machine, goal="zero", iterations=1))
@@ -56,6 +57,10 @@ def measure() -> dict[str, Any]:
         "delta": float(np.abs(response.deltas).min()),
         "tune": [tune.qx, tune.qy],
         "turns": [turns.qx, turns.qy],
+        "chromaticity": [
+            [chromaticity.xi_x, chromaticity.xi_y],
+            [chromaticity.sigma_x, chromaticity.sigma_y],
+        ],
         "dispersion": rf.eta_x,
         "corrected": [corrected.rms_x, corrected.rms_y],
         "descriptors": DESCRIPTORS,

@@ -172,6 +172,10 @@ def test_the_same_plans_give_the_same_results(backend, served, measured):
     assert np.abs(np.subtract(found["matrix"], same["matrix"])).max() < 6 * noise
     assert np.allclose(found["tune"], same["tune"], atol=6 * TUNE_NOISE / np.sqrt(2))
     assert np.allclose(found["turns"], same["turns"], atol=5e-4)
+    xi, sigma = np.array(found["chromaticity"])
+    xi_same, sigma_same = np.array(same["chromaticity"])
+    assert np.abs(xi_same).min() > 10 * np.abs(sigma_same).max()
+    assert np.all(np.abs(xi - xi_same) < 6 * np.hypot(sigma, sigma_same))
     largest = np.abs(same["dispersion"]).max()
     assert np.allclose(found["dispersion"], same["dispersion"], atol=0.01 * largest)
     for rms in found["corrected"]:

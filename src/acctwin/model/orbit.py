@@ -3,8 +3,9 @@
 A chord Newton iteration: the closing matrix (M − 1)⁻¹ of an earlier state turns the
 gap of a one-particle turn into the next step, and the known response to the knobs
 gives the first guess. A turn that is nearly closed is corrected with the known maps
-instead of tracked once more. Where that is slow, the maps are computed afresh from
-a turn of 12 particles; where that fails, the change is applied in smaller parts.
+instead of tracked once more. Where that is slow, or the optics have changed by more
+than a little, the maps are computed afresh from a turn of 12 particles; where that
+fails, the change is applied in smaller parts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from acctwin.errors import BeamLost
 from acctwin.model.compiled import CompiledRing
+from acctwin.model.margin import is_near
 from acctwin.model.matrices import TurnMap, turn_map
 from acctwin.model.response import Sources, sources_of, start_response
 from acctwin.model.stability import check_stable
@@ -40,6 +42,7 @@ class Anchor:
         maps: Linear maps of this state, or of one near by.
         is_exact: Whether the maps are those of this very state.
         values: Strengths, (n_knobs,).
+        maps_values: Strengths that the maps are of, (n_knobs,).
         alignment: Fraction of the misalignments.
     """
 
@@ -48,6 +51,7 @@ class Anchor:
     maps: TurnMap
     is_exact: bool
     values: FloatArray
+    maps_values: FloatArray
     alignment: float
 
 
@@ -104,7 +108,9 @@ class OrbitFinder:
         except _Lost as lost:
             raise BeamLost(f"no stored beam: {lost}") from None
         check_stable(maps.matrix)
-        self._anchor = replace(anchor, maps=maps, is_exact=True)
+        self._anchor = replace(
+            anchor, maps=maps, is_exact=True, maps_values=anchor.values
+        )
         return maps
 
     def _find(self, values: FloatArray) -> Anchor:
@@ -120,9 +126,8 @@ class OrbitFinder:
             return self._walk(anchor, values)
 
     def _find_near(self, anchor: Anchor, values: FloatArray) -> Anchor | None:
-        """Find the closed orbit with the maps there are, where only kicks changed."""
-        changed = values != anchor.values
-        if np.any(changed & ~self._ring.is_kick):
+        """Find the closed orbit with the maps there are, if they are still good."""
+        if not is_near(self._ring, anchor.maps, values - anchor.maps_values):
             return None
         try:
             start = self._guess(anchor, values)
@@ -131,8 +136,13 @@ class OrbitFinder:
             return None
         if monitors is None:
             return None
-        is_exact = anchor.is_exact and not np.any(changed)
-        return Anchor(start, monitors, anchor.maps, is_exact, values, 1.0)
+        return replace(
+            anchor,
+            start=start,
+            monitors=monitors,
+            is_exact=anchor.is_exact and np.array_equal(values, anchor.values),
+            values=values,
+        )
 
     def _find_first(self, values: FloatArray) -> Anchor:
         origin = np.zeros(6)
@@ -167,19 +177,28 @@ class OrbitFinder:
         """Find the closed orbit with new maps, from a first guess."""
         for _ in range(FULL_STEPS):
             maps = self._maps(start)
-            start, monitors = self._close(start, maps)
+            first = maps.end, maps.orbit[self._ring.monitors][:, [0, 2]]
+            start, monitors = self._close(start, maps, first)
             if monitors is not None:
                 shift = maps.transfer @ (start - maps.start)[: self._n]
                 is_exact = bool(np.abs(shift[:, [0, 2]]).max() < EXACT_M)
                 values = self._ring.values.copy()
                 fraction = self._ring.alignment
-                return Anchor(start, monitors, maps, is_exact, values, fraction)
+                return Anchor(start, monitors, maps, is_exact, values, values, fraction)
         raise _Lost(f"the search did not converge in {FULL_STEPS} steps")
 
     def _close(
-        self, start: FloatArray, maps: TurnMap
+        self,
+        start: FloatArray,
+        maps: TurnMap,
+        turn: tuple[FloatArray, FloatArray] | None = None,
     ) -> tuple[FloatArray, FloatArray | None]:
         """Close the orbit with given maps.
+
+        Args:
+            start: First guess of the orbit at the beginning, (6,).
+            maps: Of this state, or of one near by.
+            turn: The turn from there, as :meth:`_turn` gives it, if it is known.
 
         Returns:
             The orbit at the beginning, and x, y at the monitors; None instead of
@@ -189,7 +208,8 @@ class OrbitFinder:
         rows = maps.transfer[self._ring.monitors][:, [0, 2], :]
         last = np.inf
         for _ in range(CHORD_TURNS):
-            end, seen = self._turn(start, maps)
+            end, seen = turn or self._turn(start)
+            turn = None
             step = -(maps.closing @ (end - start - gap)[:n])
             moved = rows @ step
             size = max(np.abs(moved).max(initial=0.0), np.abs(step[:5]).max())
@@ -203,10 +223,8 @@ class OrbitFinder:
             last = size
         return start, None
 
-    def _turn(self, start: FloatArray, maps: TurnMap) -> tuple[FloatArray, FloatArray]:
+    def _turn(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the end of a turn, (6,), and x, y at the monitors."""
-        if start is maps.start:
-            return maps.end, maps.orbit[self._ring.monitors][:, [0, 2]]
         particle = np.array(start[:, None], order="F")
         seen = self._ring.tracker.turn(particle, self._places)
         if not np.all(np.isfinite(particle)):
