@@ -8,8 +8,10 @@ import typer
 from typer.core import TyperGroup
 
 from acctwin.cli.check import check
+from acctwin.cli.data import data
 from acctwin.cli.demo import demo
 from acctwin.cli.import_mml import import_mml
+from acctwin.cli.ipython import ipython
 from acctwin.cli.runs import runs
 from acctwin.cli.serve import serve
 from acctwin.cli.show import show
@@ -38,8 +40,10 @@ app.command()(demo)
 app.command()(check)
 app.command()(show)
 app.command()(runs)
+app.command()(ipython)
 app.command("import-mml")(import_mml)
 app.add_typer(serve, name="serve")
+app.add_typer(data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,6 +6,7 @@
         owner.lock            held by the process that runs the Tiled server
         server.json           address of that server
         api_key               its key, readable by the user only
+        database.json         the PostgreSQL database of the runs, if any
         tiled/                catalog.db, arrays/, tables.duckdb
         journal/<session>/
             session.lock      held by the session that writes here
@@ -62,6 +63,16 @@ class StoreFolder:
     def arrays(self) -> Path:
         """Where the Tiled server keeps arrays: a folder for each run."""
         return self.tiled / "arrays"
+
+    @property
+    def catalogue_file(self) -> Path:
+        """The catalogue, unless it is in a database elsewhere."""
+        return self.tiled / "catalog.db"
+
+    @property
+    def database_file(self) -> Path:
+        """Which database has the runs, in JSON."""
+        return self.root / "database.json"
 
     @property
     def journals(self) -> Path:

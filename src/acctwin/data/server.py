@@ -1,20 +1,18 @@
-"""The embedded Tiled server: catalogue in SQLite, tables in DuckDB, arrays in zarr.
+"""The Tiled server of a store, in a thread.
 
 Importing Tiled's server takes 5 to 20 s of processor time, so this module is
 only used in a process of its own (`acctwin.data.service`, ``acctwin data serve``)
 and imports Tiled when the server is started.
-
-Scalars are in DuckDB because SQLite turns NaN into NULL.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +36,12 @@ class TiledServer:
     """
 
     def __init__(
-        self, folder: StoreFolder, *, host: str = LOOPBACK, port: int | None = None
+        self,
+        folder: StoreFolder,
+        *,
+        host: str = LOOPBACK,
+        port: int | None = None,
+        database: str | None = None,
     ) -> None:
         """Prepare a server.
 
@@ -47,8 +50,9 @@ class TiledServer:
             host: Address to listen on.
             port: Port to listen on; without one, the port of the server before
                 if it is free (its clients then go on), else any free one.
+            database: Address of a PostgreSQL database; files if not given.
         """
-        self._folder = folder
+        self._folder, self._database = folder, database
         self._host, self._port = host, port
         self._server: Any = None
         self._thread: threading.Thread | None = None
@@ -68,8 +72,10 @@ class TiledServer:
         listener = self._bind()
         import uvicorn
 
+        from acctwin.data.app import build_app
+
         config = uvicorn.Config(
-            build_app(self._folder),
+            build_app(self._folder, self._database),
             loop="asyncio",
             log_config=None,
             access_log=False,
@@ -140,6 +146,8 @@ def serve(
     host: str = LOOPBACK,
     port: int | None = None,
     api_key: str | None = None,
+    database: str | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store from this process until `ended` is set.
 
@@ -149,9 +157,12 @@ def serve(
         host: Address to listen on; anything but loopback is open to the network.
         port: Port to listen on, any free one if not given.
         api_key: Key that clients must give; made up and kept if not given.
+        database: Address of a PostgreSQL database; files if not given.
+        tell: Called with the server's address when it can be used.
 
     Raises:
-        DataError: Another process serves this store, or the port is taken.
+        DataError: Another process serves this store, the port is taken, or the
+            database cannot be used.
     """
     folder = StoreFolder(make_private(root).resolve())
     lock = FileLock(folder.owner_lock)
@@ -161,70 +172,15 @@ def serve(
             f"{folder.server().get('uri', 'an address not known yet')} by process "
             f"{folder.server().get('pid', 'unknown')}: use that server, or end it"
         )
-    if api_key is not None:
-        folder.set_api_key(api_key)
-    server = TiledServer(folder, host=host, port=port)
+    server = TiledServer(folder, host=host, port=port, database=database)
     try:
+        if api_key is not None:
+            folder.set_api_key(api_key)
         server.start()
+        if tell is not None:
+            tell(server.uri)
         while server.is_running and not ended.wait(0.5):
             pass
     finally:
         server.stop()
         lock.release()
-
-
-def build_app(folder: StoreFolder) -> Any:
-    """Return Tiled's ASGI application for a store."""
-    from bluesky_tiled_plugins.exporters import json_seq_exporter
-    from tiled.catalog import from_uri
-    from tiled.config import Authentication
-    from tiled.media_type_registration import default_serialization_registry
-    from tiled.server.app import build_app as build_tiled_app
-
-    root = make_private(folder.tiled.resolve())
-    arrays = make_private(root / "arrays")
-    database = f"sqlite:///{root / 'catalog.db'}"
-    _create_catalog(root / "catalog.db", database)
-    # Without it the clients' run.documents() is answered with 406.
-    default_serialization_registry.register(
-        "BlueskyRun", "application/json-seq", json_seq_exporter
-    )
-    catalog = from_uri(
-        database,
-        writable_storage=[str(arrays), f"duckdb:///{root / 'tables.duckdb'}"],
-        specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-    )
-    authentication = Authentication(
-        single_user_api_key=folder.api_key(), allow_anonymous_access=False
-    )
-    return build_tiled_app(catalog, authentication=authentication)
-
-
-def _create_catalog(path: Path, uri: str) -> None:
-    """Make the tables of a new catalogue.
-
-    Done here because ``init_if_not_exists`` would start a second Python that
-    imports all of Tiled again.
-    """
-    if path.exists():
-        return
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from tiled.alembic_utils import stamp_head
-    from tiled.catalog.alembic_constants import ALEMBIC_DIR, ALEMBIC_INI_TEMPLATE_PATH
-    from tiled.catalog.core import initialize_database
-    from tiled.utils import ensure_specified_sql_driver
-
-    scratch = path.with_suffix(".new")
-    scratch.unlink(missing_ok=True)
-    new = ensure_specified_sql_driver(uri.replace(str(path), str(scratch)))
-
-    async def create() -> None:
-        engine = create_async_engine(new)
-        try:
-            await initialize_database(engine)
-        finally:
-            await engine.dispose()
-
-    asyncio.run(create())
-    stamp_head(Path(ALEMBIC_INI_TEMPLATE_PATH), Path(ALEMBIC_DIR), new)
-    scratch.rename(path)

@@ -23,6 +23,7 @@ from acctwin.data.folders import (
     FileLock,
     ServiceConfig,
     StoreFolder,
+    read_json,
     remove_journal,
     write_json,
 )
@@ -122,6 +123,12 @@ class Service:
             return
         if (self._ended.is_set() and self._is_idle()) or not self._owner.acquire():
             return
+        if database := read_json(self.folder.database_file).get("database"):
+            self._owner.release()
+            raise ConnectionError(
+                f"the runs of this store are in {database} and nobody serves them: "
+                f"start `acctwin data serve --path {self.folder.root} --database …`"
+            )
         self._report(None, "starting the Tiled server")
         self._server = TiledServer(self.folder)
         self._server.start()

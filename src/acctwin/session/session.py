@@ -15,6 +15,7 @@ from acctwin.backends.sim.faults import Faults
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.references import References
+from acctwin.data.replay import Callback
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
@@ -119,11 +120,15 @@ class Session:
         """The same runs through databroker: ``db[-1].table()``."""
         return self.store.db
 
-    def run(self, plan: MsgGenerator[Any]) -> Any:
+    def run(self, plan: MsgGenerator[Any], *callbacks: Callback) -> Any:
         """Run a plan to its end and return its result.
 
         Ctrl-C ends the plan, which puts back what it moved; to pause instead, use
         ``session.RE(plan)``.
+
+        Args:
+            plan: The plan, such as ``plans.measure_orbit(machine)``.
+            callbacks: Get the documents of this plan alone, such as a ``LiveTable``.
 
         Raises:
             KeyboardInterrupt: After Ctrl-C, when everything is restored.
@@ -132,7 +137,8 @@ class Session:
         if not self._is_open:
             raise PlanError("this session is closed; open another one")
         try:
-            result: Any = self.RE(plan)
+            subs: Any = list(callbacks)
+            result: Any = self.RE(plan, subs)
             return result.plan_result
         except RunEngineInterrupted:
             self.RE.abort("interrupted by the user")

@@ -1,0 +1,40 @@
+"""``acctwin ipython``: a session at the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acctwin.names import Mode
+
+
+def ipython(
+    profile: Annotated[str, typer.Argument(help="Name of a profile, or its file.")],
+    mode: Annotated[
+        Mode, typer.Option(help="'physics': the simulated machine; or 'hardware'.")
+    ] = "physics",
+    seed: Annotated[
+        int | None, typer.Option(help="Draws hidden errors; else the design machine.")
+    ] = None,
+    catalog: Annotated[
+        str, typer.Option(help="'local', a folder, or the URL of a Tiled server.")
+    ] = "local",
+    site: Annotated[
+        Path | None, typer.Option(help="Folder with devices/ plans/ profiles/.")
+    ] = None,
+    simple: Annotated[
+        bool, typer.Option("--simple", help="A plain prompt, for programs that type.")
+    ] = False,
+) -> None:
+    """Open a machine in IPython: session, machine, RE, catalog and all plans.
+
+    The prompt says which machine and whether it is the simulated one or hardware.
+    """
+    from acctwin.profiles.site import site_of
+    from acctwin.session import ipython as shell
+    from acctwin.session.open import open_session
+
+    with open_session(profile, mode, catalog=catalog, site=site, seed=seed) as session:
+        shell.start(session, site_of(profile, site), simple=simple)
