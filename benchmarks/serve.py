@@ -65,7 +65,7 @@ def latency(put, values: list[float]) -> str:
     return f"{np.median(times):.1f} (p95 {np.percentile(times, 95):.1f})"
 
 
-def epics(name: str, rf: str, supplies: list[str]) -> None:
+def epics(name: str, rf: str, quadrupole: str, supplies: list[str]) -> None:
     """Measure the EPICS server."""
     print(f"EPICS, {name}")
     network = epics_network()
@@ -74,19 +74,22 @@ def epics(name: str, rf: str, supplies: list[str]) -> None:
     with process(*command, env=network) as child:
         started(child, begun)
         with client("epics_client.py", network) as one:
-            _epics_puts(one, name, rf, supplies)
+            _epics_puts(one, name, rf, quadrupole, supplies)
         show("memory of server and engine [MB]", _memory(child.pid))
 
 
-def _epics_puts(one: Client, name: str, rf: str, supplies: list[str]) -> None:
+def _epics_puts(
+    one: Client, name: str, rf: str, quadrupole: str, supplies: list[str]
+) -> None:
     array = f"{name}:BPM:X"
     show("array of all BPMs [ms]", latency(lambda _: one.caget(array), [0.0] * PUTS))
     one.monitor(array)
     names = [f"{supply.replace('/', ':')}:SP" for supply in supplies]
-    rf = f"{rf.replace('/', ':')}:SP"
+    rf, quadrupole = (f"{name.replace('/', ':')}:SP" for name in (rf, quadrupole))
     for what, setpoint, step in (
-        ("RF: only the orbit changes", rf, 1.0),
-        ("one coil: the optics change too", names[0], 0.001),
+        ("RF", rf, 1.0),
+        ("one corrector coil", names[0], 0.001),
+        ("one quadrupole", quadrupole, 0.005),
     ):
         start, seen = one.caget(setpoint), len(one.seen(array))
         values = [start + step * (1 + n % 2) for n in range(PUTS)]
@@ -133,11 +136,15 @@ def main(name: str) -> None:
     """Measure both servers."""
     profile = load_profile(name)
     families = profile.families()
-    wanted = {*families["hcm"], *families["vcm"]}
-    feeds = [row.feeds for row in profile.magnets if row.name in wanted]
-    supplies = list(dict.fromkeys(feed.supply for row in feeds for feed in row))
+
+    def supplies_of(*names: str) -> list[str]:
+        wanted = {name for family in names for name in families[family]}
+        feeds = [row.feeds for row in profile.magnets if row.name in wanted]
+        return list(dict.fromkeys(feed.supply for row in feeds for feed in row))
+
     rf = profile.rf.name if profile.rf else ""
-    epics(name, rf, supplies)
+    supplies = supplies_of("hcm", "vcm")
+    epics(name, rf, supplies_of("quadrupoles")[0], supplies)
     tango(name, supplies)
 
 
