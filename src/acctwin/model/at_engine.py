@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from acctwin.analysis.factors import Factors
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import BeamLost, LimitError, UnknownName
 from acctwin.model import local, response
 from acctwin.model.chromaticity import chromaticity_of, slip_factor_of
 from acctwin.model.compiled import RF, CompiledRing
-from acctwin.model.coupling import coupling_response
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.equilibrium import equilibrium_of
+from acctwin.model.gradients import gradient_factors
 from acctwin.model.matrices import TurnMap
 from acctwin.model.optics import Modes, modes_of, optics_at
 from acctwin.model.orbit import Anchor, OrbitFinder
@@ -168,7 +169,7 @@ class AtEngine:
         Raises:
             PlanError: A knob is not a quadrupole strength.
         """
-        check_component(self._ring, self._indices(knobs), "b1", "the tunes")
+        check_component(self._ring, self._indices(knobs), "the tunes", "b1")
         pieces = pieces_of(self._ring, knobs)
         return local.tune_response(pieces, self._optics_around(pieces))
 
@@ -178,7 +179,7 @@ class AtEngine:
         Raises:
             PlanError: A knob is not a sextupole strength.
         """
-        check_component(self._ring, self._indices(knobs), "b2", "the chromaticity")
+        check_component(self._ring, self._indices(knobs), "the chromaticity", "b2")
         pieces = pieces_of(self._ring, knobs)
         return local.chromaticity_response(pieces, self._optics_around(pieces))
 
@@ -204,9 +205,20 @@ class AtEngine:
         Raises:
             PlanError: A skew is not a skew quadrupole strength.
         """
-        chosen, changed = self._indices(knobs), self._indices(skews)
-        check_component(self._ring, changed, "a1", "the coupling")
-        return coupling_response(
+        check_component(self._ring, self._indices(skews), "the coupling", "a1")
+        return self.gradient_factors(monitors, knobs, skews).dense()
+
+    def gradient_factors(
+        self, monitors: Sequence[str], knobs: Sequence[str], gradients: Sequence[str]
+    ) -> Factors:
+        """Return d(orbit response)/d(b1 or a1 knob) as factors.
+
+        Raises:
+            PlanError: A gradient is neither a quadrupole nor a skew strength.
+        """
+        chosen, changed = self._indices(knobs), self._indices(gradients)
+        check_component(self._ring, changed, "the optics", "b1", "a1")
+        return gradient_factors(
             self._ring,
             self._maps(),
             monitors_of(self._ring, monitors),

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from acctwin.analysis.factors import Factors
 from acctwin.analysis.optics import LocalOptics
 from acctwin.names import Component, FloatArray
 from acctwin.profiles.profile import ElementRef, LatticeSource
@@ -231,6 +232,12 @@ class Engine(Protocol):
         self, monitors: Sequence[str], knobs: Sequence[str], skews: Sequence[str]
     ) -> FloatArray:
         """Return d(:meth:`orbit_response`)/d(a1 knob), (2·n_mon, n, n_skews)."""
+        ...
+
+    def gradient_factors(
+        self, monitors: Sequence[str], knobs: Sequence[str], gradients: Sequence[str]
+    ) -> Factors:
+        """Return d(:meth:`orbit_response`)/d(b1 or a1 knob) as factors."""
         ...
 
     def turn_by_turn(self, turns: int, kick: tuple[float, float]) -> FloatArray:

@@ -121,15 +121,15 @@ def monitors_of(ring: CompiledRing, names: Sequence[str]) -> IntArray:
 
 
 def check_component(
-    ring: CompiledRing, knobs: IntArray, wanted: Component, what: str
+    ring: CompiledRing, knobs: IntArray, what: str, *wanted: Component
 ) -> None:
-    """Check that all knobs are of one component.
+    """Check that all knobs are of some components.
 
     Args:
         ring: The compiled ring.
         knobs: Indices of knobs.
-        wanted: The component.
-        what: What only this component changes to first order, a plural.
+        what: What only these components change to first order, a plural.
+        wanted: The components.
 
     Raises:
         PlanError: A knob is of another component.
@@ -137,8 +137,10 @@ def check_component(
     for knob in knobs.tolist():
         is_magnet = knob < len(ring.components)
         found = ring.components[knob] if is_magnet else RF
-        if found != wanted:
+        if found not in wanted:
+            names = " and ".join(repr(name) for name in wanted)
+            verb = "changes" if len(wanted) == 1 else "change"
             raise PlanError(
                 f"{ring.layout.knobs[knob]} is of component {found!r}; to first order "
-                f"only {wanted!r} changes {what}: choose other magnets"
+                f"only {names} {verb} {what}: choose other magnets"
             )

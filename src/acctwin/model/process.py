@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from acctwin.analysis.factors import Factors
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import EngineError
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
@@ -133,6 +134,12 @@ class EngineProcess:
     ) -> FloatArray:
         """Return d(orbit response)/d(a1 knob), (2·n_mon, n, n_skews)."""
         return self.submit("coupling_response", monitors, knobs, skews).result()
+
+    def gradient_factors(
+        self, monitors: Sequence[str], knobs: Sequence[str], gradients: Sequence[str]
+    ) -> Factors:
+        """Return d(orbit response)/d(b1 or a1 knob) as factors."""
+        return self.submit("gradient_factors", monitors, knobs, gradients).result()
 
     def turn_by_turn(self, turns: int, kick: tuple[float, float]) -> FloatArray:
         """Return x, y at the monitors after one kick [m], (turns, n_monitors, 2)."""
