@@ -142,6 +142,13 @@ class AtEngine:
             ),
         )
 
+    def crossed_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return the same for knobs turned by 90° from x to y; 0 for the RF."""
+        chosen = self._indices(knobs)
+        turned = response.turned(self._sources(chosen))
+        matrix = response.orbit_response(self._ring, self._maps(), turned, chosen)
+        return np.where(chosen == self._index.get(RF, -1), 0.0, matrix)
+
     def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return the same for the first turn: nothing upstream of a knob moves."""
         chosen = self._response_knobs(knobs)

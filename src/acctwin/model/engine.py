@@ -201,6 +201,10 @@ class Engine(Protocol):
         """
         ...
 
+    def crossed_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return the same for knobs turned by 90° from x to y; 0 for the RF."""
+        ...
+
     def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return the same for the first turn: nothing upstream of a knob moves."""
         ...

@@ -105,6 +105,10 @@ class EngineProcess:
         """Return d(x at all monitors, then y at all)/d(knob), (2·n_monitors, n)."""
         return self.submit("orbit_response", knobs).result()
 
+    def crossed_response(self, knobs: Sequence[str]) -> FloatArray:
+        """Return the same for knobs turned by 90° from x to y; 0 for the RF."""
+        return self.submit("crossed_response", knobs).result()
+
     def trajectory_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return the same for the first turn: nothing upstream of a knob moves."""
         return self.submit("trajectory_response", knobs).result()

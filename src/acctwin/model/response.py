@@ -10,7 +10,7 @@ with coupling, radiation and RF.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,17 @@ class Sources:
     exits: IntArray
     vectors: FloatArray
     columns: int
+
+
+def turned(sources: Sources) -> Sources:
+    """Return the sources of the same elements turned by 90° from x to y.
+
+    Exact for a thin kick; of a thick element with gradients it is what a corrector
+    around it would do.
+    """
+    vectors = np.zeros_like(sources.vectors)
+    vectors[:, 0:2], vectors[:, 2:4] = -sources.vectors[:, 2:4], sources.vectors[:, 0:2]
+    return replace(sources, vectors=vectors)
 
 
 def sources_of(ring: CompiledRing, maps: TurnMap, knobs: IntArray) -> Sources:
