@@ -127,8 +127,8 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
 
 def kill_service(store) -> None:
     """Kill the server and the uploader, as a crash would."""
-    store._service.send_signal(signal.SIGKILL)
-    store._service.wait()
+    os.kill(store._service.pid, signal.SIGKILL)
+    wait_for(lambda: not store._service.is_alive)
 
 
 def assert_same(one: Run, other: Run) -> None:
@@ -333,7 +333,7 @@ def test_runs_of_a_dead_session_are_adopted(take, bpms, store):
     wait_for(lambda: not dead.exists())
     run = from_tiled(store, uid)
     assert run.stop is not None
-    assert run.stop["exit_status"] == "fail"
+    assert run.stop["exit_status"] == "abort"
     assert run.stop["num_events"] == {"primary": 3}
     assert len(run["primary"]) == 3
 
@@ -361,7 +361,7 @@ def test_a_server_that_is_away_costs_nothing_but_waiting(
 def test_ctrl_c_is_not_for_the_service(store):
     os.kill(store._service.pid, signal.SIGINT)
     store.flush()
-    assert store._service.poll() is None
+    assert store._service.is_alive
 
 
 def test_files_of_a_server_that_was_killed_are_in_nobodys_way(take, bpms, store):
@@ -426,4 +426,4 @@ os.kill(os.getpid(), 9)
     wait_for(lambda: not home.exists() or any(home.glob("uploaded/*")))
     run = from_tiled(store, "k" * 36)
     assert run["primary"]["a"].tolist() == [2.5]
-    assert run.stop is not None and run.stop["exit_status"] == "fail"
+    assert run.stop is not None and run.stop["exit_status"] == "abort"

@@ -115,7 +115,7 @@ def test_an_event_is_on_disk_before_the_next_one(tmp_path):
     journal = Journal(tmp_path)
     for count, (name, doc) in enumerate(documents_of_run(), 1):
         journal(name, doc)
-        (path,) = tmp_path.iterdir()
+        (path,) = run_files(tmp_path)
         assert len(list(read_journal(path))) == count
         assert path.suffix == (".done" if name == "stop" else ".run")
 
@@ -147,7 +147,7 @@ def test_a_reader_follows_a_growing_file(tmp_path):
     followed = []
     for name, doc in documents_of_run():
         journal(name, doc)
-        (path,) = tmp_path.iterdir()
+        (path,) = run_files(tmp_path)
         reader = reader or JournalReader(path)
         reader.path = path
         followed += [found for found, _ in reader.new_documents()]
@@ -160,7 +160,8 @@ def test_an_orphan_gets_a_valid_stop(tmp_path):
     run = Run.from_documents(read_journal(adopt_orphan(torn)))
     assert run.stop is not None
     schema_validators[DocumentNames.stop].validate(dict(run.stop))
-    assert run.stop["exit_status"] == "fail"
+    assert run.stop["exit_status"] == "abort"
+    assert "the session ended before the run did" in run.stop["reason"]
     assert run.stop["num_events"] == {"primary": 2}
     assert len(run["primary"]) == 2
 
@@ -213,7 +214,7 @@ def test_a_full_disk_ends_the_run_and_the_plan_puts_things_back(
     assert monitors.reads < 2 * 10
     assert isinstance(journal.error, DataError)
     journal.close()
-    (path,) = tmp_path.iterdir()
+    (path,) = run_files(tmp_path)
     assert path.suffix == ".run"
     assert len(Run.from_documents(read_journal(path))["primary"]) == 1
 

@@ -19,8 +19,9 @@ def ipython(
         int | None, typer.Option(help="Draws hidden errors; else the design machine.")
     ] = None,
     catalog: Annotated[
-        str, typer.Option(help="'local', a folder, or the URL of a Tiled server.")
-    ] = "local",
+        str | None,
+        typer.Option(help="'local', a folder, or a URL; else what the profile says."),
+    ] = None,
     site: Annotated[
         Path | None, typer.Option(help="Folder with devices/ plans/ profiles/.")
     ] = None,

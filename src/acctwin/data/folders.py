@@ -15,23 +15,34 @@
             <uid>.done        a run that has stopped and is not in Tiled yet
             <uid>.refused     a run that Tiled would not take; nothing was deleted
             uploaded/         the newest runs that Tiled has, for quick reading
+            reserve           room to close runs with when the disk is full
             service.log, status.json
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from acctwin.errors import DataError
 
 OPEN, DONE, REFUSED = ".run", ".done", ".refused"
 UPLOADED = "uploaded"
+_BESIDE_RUNS = {
+    "session.lock",
+    "upload.lock",
+    "status.json",
+    "service.log",
+    "reserve",
+}
 
 
 @dataclass(frozen=True)
@@ -180,9 +191,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a JSON file in one step, readable by the user only."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-    scratch.replace(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(content, file)
+        scratch.replace(path)
+    except OSError:
+        scratch.unlink()
+        raise
 
 
 def remove_journal(folder: Path) -> None:
@@ -192,7 +207,7 @@ def remove_journal(folder: Path) -> None:
     if (folder / UPLOADED).is_dir():
         (folder / UPLOADED).rmdir()
     names = {path.name for path in folder.iterdir()}
-    if names <= {"session.lock", "upload.lock", "status.json", "service.log"}:
+    if names <= _BESIDE_RUNS:
         for name in names:
             (folder / name).unlink()
         folder.rmdir()
@@ -204,6 +219,29 @@ def user_data_folder() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "acctwin"
+
+
+def locate(where: str | Path) -> tuple[Path, str | None]:
+    """Return the folder of a store, and the URL when Tiled is elsewhere.
+
+    Args:
+        where: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server,
+            whose journal is in the user's data folder.
+    """
+    text = str(where)
+    if text.startswith(("http://", "https://")):
+        return user_data_folder() / "remote" / _folder_name(text), text
+    if text == "temporary":
+        return Path(tempfile.mkdtemp(prefix="acctwin-")), None
+    return user_data_folder() if text == "local" else Path(where).expanduser(), None
+
+
+def _folder_name(url: str) -> str:
+    """Return a readable folder name for a URL, different for different ones."""
+    parts = urlsplit(url)
+    plain = urlunsplit(parts._replace(query="", fragment=""))
+    digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
+    return f"{parts.hostname}-{parts.port or parts.scheme}-{digest}"
 
 
 def make_private(folder: Path) -> Path:

@@ -8,7 +8,9 @@ NaN, dtype and shape come back exactly, and a frame torn by a crash is seen.
 
 Policy: when a document cannot be written, `Journal` raises `DataError`. Bluesky
 then ends the run and the plan puts the machine back: data that nobody stores is
-not worth beam time. The file keeps all frames before the fault.
+not worth beam time. The file keeps all frames before the fault, takes none after
+it but the stop document, and that says that the run failed and why. For it some
+room on the disk is kept in reserve.
 """
 
 from __future__ import annotations
@@ -23,15 +25,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgpack
-import msgpack_numpy
 
 from acctwin.data.folders import DONE, OPEN, REFUSED, UPLOADED, make_private
+from acctwin.data.frames import HEADER, Document, decode, encode_frame
+from acctwin.data.room import Backlog, Reserve
+from acctwin.data.stops import failed_stop
 from acctwin.errors import DataError
 
 log = logging.getLogger(__name__)
-
-Document = tuple[str, dict[str, Any]]
-_HEADER = struct.Struct("<II")
 
 
 class Journal:
@@ -41,11 +42,20 @@ class Journal:
     it survives a crash of the process; a stopped run is synced to the disk.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, backlog: Backlog | None = None) -> None:
+        """Prepare to write.
+
+        Args:
+            folder: Folder of the session; made if there is none.
+            backlog: What waits in the store and how much may; any if not given.
+        """
         self.folder = make_private(Path(folder))
+        self._backlog = backlog
+        self._reserve = Reserve(self.folder / "reserve")
         self._files: dict[str, BinaryIO] = {}
         self._run_of: dict[str, str] = {}
         self._uids: list[str] = []
+        self._broken: dict[str, str] = {}
         self._error: DataError | None = None
 
     @property
@@ -70,11 +80,10 @@ class Journal:
             DataError: The document could not be written.
         """
         try:
-            frame = encode_frame(name, doc)
-            run = self._run_uid(name, doc)
-            self._append(run, frame)
             if name == "stop":
-                self._finish(run)
+                self._stop(doc)
+            else:
+                self._write(name, doc)
         except (OSError, TypeError, ValueError, OverflowError, DataError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._error = DataError(
@@ -82,6 +91,8 @@ class Journal:
                 f"{reason}. The run is stopped so that no data are lost unseen; "
                 "what was written before is kept."
             )
+            if (run := self._known_run(name, doc)) is not None:
+                self._broken.setdefault(run, str(self._error))
             log.error("%s", self._error)
             raise self._error from error
 
@@ -90,24 +101,55 @@ class Journal:
         for file in self._files.values():
             file.close()
         self._files.clear()
+        self._reserve.free()
 
-    def _run_uid(self, name: str, doc: dict[str, Any]) -> str:
-        """Return the run of a document; open its file at a start document."""
-        if name == "start":
-            self._open(doc["uid"])
-            return doc["uid"]
-        parent = doc.get("run_start") or self._run_of.get(
+    def _write(self, name: str, doc: dict[str, Any]) -> None:
+        frame = encode_frame(name, doc)
+        run = self._open(doc["uid"]) if name == "start" else self._run_uid(name, doc)
+        if run in self._broken:
+            raise DataError("a document before it could not be written")
+        if self._backlog is not None and name != "start":
+            self._backlog.add(len(frame))
+        self._append(run, frame)
+        if name in {"descriptor", "resource"}:
+            self._run_of[doc["uid"]] = run
+
+    def _stop(self, doc: dict[str, Any]) -> None:
+        run = self._run_uid("stop", doc)
+        if run in self._broken:
+            written = read_journal(self.folder / f"{run}{OPEN}")
+            doc = failed_stop(doc, written, self._broken[run])
+        frame = encode_frame("stop", doc)
+        try:
+            self._append(run, frame)
+        except OSError:
+            self._reserve.free()
+            self._append(run, frame)
+        self._finish(run)
+
+    def _known_run(self, name: str, doc: dict[str, Any]) -> str | None:
+        """Return the open run of a document, None when there is none."""
+        uid = doc.get("run_start") or self._run_of.get(
             doc.get("descriptor") or doc.get("resource", "")
         )
-        if parent is None or parent not in self._files:
-            raise DataError("its run has no start document here")
-        if name in {"descriptor", "resource"}:
-            self._run_of[doc["uid"]] = parent
-        return parent
+        return uid if name != "start" and uid in self._files else None
 
-    def _open(self, uid: str) -> None:
+    def _run_uid(self, name: str, doc: dict[str, Any]) -> str:
+        """Return the open run of a document."""
+        run = self._known_run(name, doc)
+        if run is None:
+            raise DataError("its run has no start document here")
+        return run
+
+    def _open(self, uid: str) -> str:
+        """Make the file of a run that starts."""
+        if self._backlog is not None:
+            self._backlog.look()
+            self._backlog.add(0)
+        self._reserve.take()
         self._files[uid] = (self.folder / f"{uid}{OPEN}").open("xb", buffering=0)
         self._uids.append(uid)
+        return uid
 
     def _append(self, run: str, frame: bytes) -> None:
         """Write a frame whole or not at all."""
@@ -134,6 +176,7 @@ class Journal:
         os.fsync(file.fileno())
         file.close()
         self._run_of = {key: uid for key, uid in self._run_of.items() if uid != run}
+        self._broken.pop(run, None)
         finish_file(self.folder / f"{run}{OPEN}")
 
 
@@ -165,10 +208,10 @@ class JournalReader:
                 yield name, doc
 
     def _next_payload(self, file: BinaryIO) -> bytes | None:
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size:
             return None
-        length, checksum = _HEADER.unpack(header)
+        length, checksum = HEADER.unpack(header)
         payload = file.read(length)
         if len(payload) < length:
             return None
@@ -191,7 +234,7 @@ def read_journal(path: Path | str) -> Iterator[Document]:
 def run_files(folder: Path) -> list[Path]:
     """Return the files of runs that wait for upload, oldest first."""
     found = [path for path in folder.glob("*.*") if path.suffix in {OPEN, DONE}]
-    return sorted(found, key=_start_time)
+    return sorted(found, key=start_time)
 
 
 def find_run_file(folder: Path, uid: str) -> Path | None:
@@ -215,40 +258,12 @@ def finish_file(path: Path) -> Path:
     return done
 
 
-def decode(payload: bytes) -> Document:
-    """Return name and document of a frame's payload."""
-    name, doc = msgpack.unpackb(
-        payload, object_hook=msgpack_numpy.decode, strict_map_key=False
-    )
-    return name, doc
-
-
-def encode_frame(name: str, doc: dict[str, Any]) -> bytes:
-    """Return the frame of a document."""
-    payload = msgpack.packb([name, doc], default=_encode)
-    assert isinstance(payload, bytes)  # noqa: S101  (None only with autoreset off)
-    return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-def _encode(value: Any) -> Any:
-    """Encode numpy values; refuse object arrays, which would be pickled."""
-    if getattr(getattr(value, "dtype", None), "hasobject", False):
-        raise TypeError(f"an array of Python objects, {value!r:.80}, has no data type")
-    encoded = msgpack_numpy.encode(value)
-    if encoded is value:
-        raise TypeError(
-            f"{type(value).__name__} {value!r:.80} is not a document value; "
-            "use numbers, text, lists, mappings or numpy arrays"
-        )
-    return encoded
-
-
-def _start_time(path: Path) -> float:
+def start_time(path: Path) -> float:
     """Return when the run started, for sorting; 0 when it cannot be read."""
     try:
         with path.open("rb") as file:
-            header = file.read(_HEADER.size)
-            payload = file.read(_HEADER.unpack(header)[0])
+            header = file.read(HEADER.size)
+            payload = file.read(HEADER.unpack(header)[0])
         return float(decode(payload)[1]["time"])
     except (
         FileNotFoundError,

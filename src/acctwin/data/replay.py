@@ -12,56 +12,72 @@ from typing import Any
 
 import numpy as np
 
-from acctwin.data.journal import Document
+from acctwin.data.exact import COLUMN, Kept, in_order, restore_event
+from acctwin.data.frames import Document
 from acctwin.data.runs import Run, Stream
 
 Callback = Callable[[str, dict[str, Any]], Any]
 
 
 def documents(run: Any) -> Iterator[Document]:
-    """Yield the Bluesky documents of a run in Tiled, in time order.
+    """Yield the Bluesky documents of a run in Tiled, as they were emitted.
 
-    Start, descriptor and stop documents are those that were stored; events have
-    the same data, times and numbers, arrays as arrays, and new uids. An event
-    that was repeated after a pause comes twice, as it did then.
+    An event that was repeated after a pause comes twice, as it did then. A run that
+    something else than acctwin has put there comes in time order, its events with
+    uids made up from their descriptor's.
 
     Args:
         run: A Tiled client of the run: ``catalog[uid]``.
     """
     run = run.v3  # whatever kind of client databroker made of it
-    yield "start", _plain(run.metadata["start"])
-    streams = ((run[name].descriptors, _stored_events(run[name])) for name in run)
-    yield from _body(streams)
+    kept = Kept(run.metadata)
+    yield "start", kept.document(_plain(run.metadata["start"]))
+    descriptors: list[dict[str, Any]] = []
+    events: list[tuple[int, dict[str, Any]]] = []
+    for name in run:
+        own = [kept.descriptor(_plain(doc)) for doc in run[name].descriptors]
+        descriptors += own
+        events += _stored_events(run[name], own)
+    if all(place for place, _ in events):
+        yield from in_order(events, descriptors)
+    else:
+        yield from _in_time_order(descriptors, (event for _, event in events))
     if stop := run.metadata.get("stop"):
-        yield "stop", _plain(stop)
+        yield "stop", kept.document(_plain(stop))
 
 
-def _body(
-    streams: Iterable[tuple[Iterable[Mapping[str, Any]], Iterable[dict[str, Any]]]],
+def _in_time_order(
+    descriptors: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]]
 ) -> list[Document]:
     """Return descriptors and events of all streams in time order."""
-    body: list[Document] = []
-    for descriptors, events in streams:
-        body += [("descriptor", _plain(doc)) for doc in descriptors]
-        body += [("event", event) for event in events]
+    body: list[Document] = [("descriptor", _plain(doc)) for doc in descriptors]
+    body += [("event", event) for event in events]
     return sorted(body, key=lambda item: (item[1]["time"], item[0] == "event"))
 
 
-def _stored_events(stream: Any) -> Iterator[dict[str, Any]]:
-    """Yield the events of a stream in Tiled, in the order they were stored."""
+def _stored_events(
+    stream: Any, descriptors: list[dict[str, Any]]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the events of a stream in Tiled with their places in the run, or 0."""
     variables = list(stream)
     if "seq_num" not in variables:
-        return iter(())
+        return
     table = stream.read(variables)
     columns = {str(key): table[key].values for key in table}
-    keys = [key for key in stream.descriptors[0]["data_keys"] if key in columns]
-    return _events(
-        stream.descriptors,
+    keys = [key for key in descriptors[0]["data_keys"] if key in columns]
+    events = _events(
+        descriptors,
         table["time"].values,
         columns["seq_num"],
         {key: columns[key] for key in keys},
         {key: columns[f"ts_{key}"] for key in keys},
     )
+    words = columns.get(f"ts_{COLUMN}")
+    for row, event in enumerate(events):
+        if words is None:
+            yield 0, event
+        else:
+            yield restore_event(event, str(words[row]), descriptors)
 
 
 def _events(
@@ -121,7 +137,11 @@ def replay(source: Any, *callbacks: Callback) -> None:
 def run_documents(run: Run) -> Iterator[Document]:
     """Yield the documents of a run in memory, in time order."""
     yield "start", dict(run.start)
-    yield from _body((s.descriptors, _memory_events(s)) for s in run.streams.values())
+    streams = run.streams.values()
+    yield from _in_time_order(
+        (doc for stream in streams for doc in stream.descriptors),
+        (event for stream in streams for event in _memory_events(stream)),
+    )
     if run.stop is not None:
         yield "stop", dict(run.stop)
 

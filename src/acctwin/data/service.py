@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from acctwin.data.folders import (
+    REFUSED,
     FileLock,
     ServiceConfig,
     StoreFolder,
@@ -29,7 +30,7 @@ from acctwin.data.folders import (
 )
 from acctwin.data.journal import run_files
 from acctwin.data.server import TiledServer
-from acctwin.data.upload import Uploader, is_connection_error
+from acctwin.data.upload import Uploader, is_temporary
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Service:
         self._adopted: dict[Path, list[FileLock]] = {}
         self._seen: set[Path] = set()
         self._next_adoption = 0.0
-        self._state: dict[str, Any] = {}
+        self._states: dict[Path, dict[str, Any]] = {}
 
     def run(self) -> None:
         """Work until `end` is called and the journal is uploaded, or time is up."""
@@ -110,7 +111,7 @@ class Service:
                 uploader.step()
             self._leave_adopted()
         except Exception as error:
-            if not is_connection_error(error):
+            if not is_temporary(error):
                 log.exception("the data service goes on after an error")
             return error
         return None
@@ -145,7 +146,8 @@ class Service:
         for folder in self.folder.journals.iterdir():
             # A young folder without runs may be that of a session just opening.
             is_other = folder != self.journal and folder not in self._seen
-            if is_other and (run_files(folder) or _is_old(folder)):
+            holds_runs = run_files(folder) or any(folder.glob(f"*{REFUSED}"))
+            if is_other and (holds_runs or _is_old(folder)):
                 self._adopt_folder(folder)
 
     def _adopt_folder(self, folder: Path) -> None:
@@ -175,17 +177,23 @@ class Service:
                     lock.release()
 
     def _report(self, error: Exception | None, doing: str = "ready") -> None:
-        """Tell the session what goes on, where it can read it."""
-        refused = {k: v for u in self._uploaders for k, v in u.refused.items()}
-        state = {
-            "pid": os.getpid(),
-            "doing": doing,
-            "error": None if error is None else f"{type(error).__name__}: {error}",
-            "refused": refused,
-        }
-        if state != self._state:
-            write_json(self.journal / "status.json", state)
-            self._state = state
+        """Tell the sessions what goes on, where they and their heirs can read it."""
+        said = None if error is None else f"{type(error).__name__}: {error}"
+        for uploader in self._uploaders:
+            state = {
+                "pid": os.getpid(),
+                "doing": doing,
+                "error": said,
+                "refused": uploader.refused,
+            }
+            if state == self._states.get(uploader.folder):
+                continue
+            try:
+                write_json(uploader.folder / "status.json", state)
+            except OSError as fault:  # a full disk must not end the service
+                log.warning("no status in %s: %s", uploader.folder, fault)
+                continue
+            self._states[uploader.folder] = {**state, "refused": {**uploader.refused}}
 
 
 def _is_old(folder: Path) -> bool:
@@ -219,9 +227,9 @@ def _work(service: Service) -> None:
     np.set_printoptions(threshold=16)
     try:
         service.run()
-    except Exception:
-        log.exception("the data service ends")
-        raise
+    except BaseException:
+        log.exception("the data service ends; its session starts another one")
+        os._exit(1)  # the main thread waits for the session
 
 
 if __name__ == "__main__":

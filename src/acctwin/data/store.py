@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import shutil
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -26,21 +20,22 @@ from acctwin.data.folders import (
     FileLock,
     ServiceConfig,
     StoreFolder,
+    locate,
     make_private,
-    read_json,
     remove_journal,
-    user_data_folder,
 )
+from acctwin.data.frames import Document
 from acctwin.data.journal import Journal, find_run_file, read_journal
 from acctwin.data.replay import documents
+from acctwin.data.room import WAITING_BYTES, Backlog
 from acctwin.data.runs import Run
+from acctwin.data.service_process import ServiceProcess
 from acctwin.errors import DataError, UnknownName
 
 log = logging.getLogger(__name__)
 
 WAIT_S = 120.0
 """How long readers wait for the server and the upload [s]."""
-_POLL_S = 0.02
 
 
 class Store:
@@ -64,27 +59,29 @@ class Store:
         api_key: str | None = None,
         session_id: str | None = None,
         temporary: bool = False,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> None:
         self.folder = folder
         self.session_id = session_id or _new_session_id()
         self._url, self._api_key, self._temporary = url, api_key, temporary
         self.is_new = url is None and not folder.tiled.exists()
         home = make_private(folder.journals / self.session_id)
-        self._lock = FileLock(home / "session.lock")
-        if not self._lock.acquire():
-            raise DataError(
-                f"session {self.session_id!r} is already open in {folder.root}: "
-                "give this one another session_id"
-            )
-        self.journal = Journal(home)
+        self._lock = self._take_lock(home)
+        self.journal = Journal(home, Backlog(folder.journals, waiting_bytes))
         self._catalog: Any = None
         self._catalog_uri = ""
         self._closing = False
-        self._service = self._start_service()
+        self._service = ServiceProcess(
+            ServiceConfig(str(folder.root), self.session_id, url, api_key)
+        )
 
     @classmethod
     def open(
-        cls, where: str | Path = "local", *, session_id: str | None = None
+        cls,
+        where: str | Path = "local",
+        *,
+        session_id: str | None = None,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> Self:
         """Open a store.
 
@@ -92,24 +89,26 @@ class Store:
             where: ``"local"``, the user's data folder (``$ACCTWIN_DATA`` or
                 ``~/.local/share/acctwin``); ``"temporary"``, a folder that is
                 removed at close; another folder; or the URL of a Tiled server,
-                ``http://host:8000?api_key=…``.
+                ``http://host:8000?api_key=…``; without a key there, the one of
+                the environment, ``$TILED_API_KEY``.
             session_id: Name of the session in the store; made up if not given.
+            waiting_bytes: What may wait for Tiled in the store; with more, the next
+                document ends its run.
 
         Raises:
             DataError: The folder cannot be used, or the session is open already.
         """
-        text = str(where)
-        if text.startswith(("http://", "https://")):
-            url, key = split_url(text)
-            root = user_data_folder() / "remote" / _folder_name(url)
-            folder = StoreFolder(make_private(root).resolve())
-            return cls(folder, url=url, api_key=key, session_id=session_id)
-        if text == "temporary":
-            root = Path(tempfile.mkdtemp(prefix="acctwin-"))
-            return cls(StoreFolder(root), session_id=session_id, temporary=True)
-        root = user_data_folder() if text == "local" else Path(where).expanduser()
-        folder = StoreFolder(make_private(root).resolve())
-        return cls(folder, session_id=session_id)
+        root, url = locate(where)
+        temporary = str(where) == "temporary"
+        address, key = split_url(url) if url else (None, None)
+        return cls(
+            StoreFolder(make_private(root).resolve()),
+            url=address,
+            api_key=key,
+            session_id=session_id,
+            temporary=temporary,
+            waiting_bytes=waiting_bytes,
+        )
 
     @property
     def catalog(self) -> Any:
@@ -134,11 +133,11 @@ class Store:
         Raises:
             DataError: The server does not answer within `timeout_s`.
         """
-        if not self._wait(self._is_server_up, timeout_s, "the Tiled server"):
+        if not self._service.wait(self._is_server_up, timeout_s, "the Tiled server"):
             raise DataError(
                 f"the Tiled server {self._uri()} of {self.folder.root} cannot be "
-                f"reached after {timeout_s:g} s{self._reason()}. Runs are kept in "
-                f"{self.journal.folder}; store.run(uid) reads those of this session."
+                f"reached after {timeout_s:g} s{self._service.reason}. Runs are kept "
+                f"in {self.journal.folder}; store.run(uid) reads those of this session."
             )
         uri = self._uri()
         if uri != self._catalog_uri:
@@ -146,6 +145,10 @@ class Store:
             key = self._api_key if self._url else self.folder.api_key()
             self._catalog, self._catalog_uri = open_catalog(uri, key), uri
         return self._catalog
+
+    def wait(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition while uploads go on; return whether it came true."""
+        return self._service.wait(is_done, timeout_s, "upload")
 
     def flush(self, timeout_s: float = WAIT_S) -> None:
         """Wait until every run of this session that has ended is in Tiled.
@@ -170,15 +173,27 @@ class Store:
             UnknownName: There is no such run.
             DataError: The server cannot be reached.
         """
+        return Run.from_documents(self.documents(key))
+
+    def documents(self, key: str | int) -> list[Document]:
+        """Return the documents of a run, as they were emitted.
+
+        Args:
+            key: As for :meth:`run`.
+
+        Raises:
+            UnknownName: There is no such run.
+            DataError: The server cannot be reached.
+        """
         if isinstance(key, int):
-            return self._run_by_index(key)
+            return self._documents_by_index(key)
         ours = [uid for uid in self.journal.uids if uid.startswith(key)]
         if len(ours) > 1:
             raise UnknownName("run", key, ours)
-        if ours and (run := self._run_from_journal(ours[0])) is not None:
-            return run
+        if ours and (found := self._journaled(ours[0])) is not None:
+            return found
         try:
-            return Run.from_documents(documents(self.catalog[key]))
+            return list(documents(self.catalog[key]))
         except (KeyError, ValueError):
             raise UnknownName("run", key, self.journal.uids) from None
 
@@ -196,13 +211,7 @@ class Store:
         self._lock.release()
         if self._temporary:
             self._service.kill()
-        assert self._service.stdin is not None  # noqa: S101  (made with a pipe)
-        self._service.stdin.close()
-        if not self._wait(
-            lambda: self._service.poll() is not None, timeout_s, "upload"
-        ):
-            self._service.kill()
-        self._service.wait()
+        self._service.end(timeout_s)
         if self._temporary:
             shutil.rmtree(self.folder.root)
         else:
@@ -219,7 +228,7 @@ class Store:
                 "%d runs are not in Tiled yet%s. They are safe in %s and the next "
                 "session on this store uploads them: %s",
                 len(waiting),
-                self._reason(),
+                self._service.reason,
                 home,
                 ", ".join(waiting),
             )
@@ -232,24 +241,37 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run_by_index(self, index: int) -> Run:
+    def _take_lock(self, home: Path) -> FileLock:
+        lock = FileLock(home / "session.lock")
+        try:
+            is_ours = lock.acquire()
+        except OSError as error:
+            raise DataError(f"cannot write in {home}: {error.strerror}") from error
+        if is_ours:
+            return lock
+        raise DataError(
+            f"session {self.session_id!r} is already open in {self.folder.root}: "
+            "give this one another session_id"
+        )
+
+    def _documents_by_index(self, index: int) -> list[Document]:
         if index >= 0:
             raise UnknownName("run", str(index), ["-1"])
         ours = self.journal.uids
         if -index <= len(ours):
-            if (run := self._run_from_journal(ours[index])) is not None:
-                return run
-            return Run.from_documents(documents(self.catalog[ours[index]]))
+            if (found := self._journaled(ours[index])) is not None:
+                return found
+            return list(documents(self.catalog[ours[index]]))
         try:
-            return Run.from_documents(documents(self.catalog[index]))
+            return list(documents(self.catalog[index]))
         except (KeyError, IndexError):
             raise UnknownName("run", str(index), ["-1"]) from None
 
-    def _run_from_journal(self, uid: str) -> Run | None:
+    def _journaled(self, uid: str) -> list[Document] | None:
         """Return a run of this session, None when its file is no longer kept."""
         while (path := find_run_file(self.journal.folder, uid)) is not None:
             try:
-                return Run.from_documents(read_journal(path))
+                return list(read_journal(path))
             except FileNotFoundError:
                 continue  # renamed between finding and opening
         return None
@@ -258,11 +280,13 @@ class Store:
         if self._closing:
             raise DataError(f"the store {self.folder.root} is closed")
         home = self.journal.folder
-        if not self._wait(lambda: not any(home.glob(f"*{DONE}")), timeout_s, "upload"):
+        if not self._service.wait(
+            lambda: not any(home.glob(f"*{DONE}")), timeout_s, "upload"
+        ):
             waiting = sorted(path.stem for path in home.glob(f"*{DONE}"))
             raise DataError(
                 f"{len(waiting)} runs are not in Tiled after {timeout_s:g} s"
-                f"{self._reason()}. They are safe in {home} and will be uploaded "
+                f"{self._service.reason}. They are safe in {home} and will be uploaded "
                 f"when the server can be reached: {', '.join(waiting)}"
             )
 
@@ -273,8 +297,8 @@ class Store:
         if not refused:
             return ""
         return (
-            f"Tiled refused {len(refused)} runs{self._reason()}. They are safe in "
-            f"{home}, and store.run(uid) reads them: {', '.join(refused)}"
+            f"Tiled refused {len(refused)} runs{self._service.reason}. They are safe "
+            f"in {home}, and store.run(uid) reads them: {', '.join(refused)}"
         )
 
     def _disconnect(self) -> None:
@@ -297,70 +321,6 @@ class Store:
             return False
         return True
 
-    def _wait(self, is_done: Callable[[], bool], timeout_s: float, what: str) -> bool:
-        """Wait for a condition with the service alive; return whether it came true."""
-        pause = threading.Event()
-        begun = time.monotonic()
-        next_word = begun + 2.0
-        while not is_done():
-            now = time.monotonic()
-            if now > begun + timeout_s:
-                return False
-            if now > next_word:
-                log.info("waiting for %s%s", what, self._reason())
-                next_word = now + 10.0
-            self._keep_service()
-            pause.wait(_POLL_S)
-        return True
-
-    def _keep_service(self) -> None:
-        """Start the service again if it died."""
-        if not self._closing and self._service.poll() is not None:
-            log.warning(
-                "the data service died (exit code %s), see %s; it is started again",
-                self._service.returncode,
-                self.journal.folder / "service.log",
-            )
-            if self._service.stdin is not None:
-                self._service.stdin.close()
-            self._service = self._start_service()
-
-    def _start_service(self) -> subprocess.Popen[bytes]:
-        home = self.journal.folder
-        config = ServiceConfig(
-            root=str(self.folder.root),
-            session=self.session_id,
-            url=self._url,
-            api_key=self._api_key,
-        )
-        with (home / "service.log").open("ab") as output:
-            service = subprocess.Popen(
-                [sys.executable, "-m", "acctwin.data.service"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=output,
-                # The service does its own retries; Tiled's would hide them for 45 s.
-                env={**os.environ, "TILED_RETRY_TIMEOUT": "5"},
-                process_group=0,  # Ctrl-C in the terminal is for the session alone
-            )
-        assert service.stdin is not None  # noqa: S101  (made with a pipe)
-        service.stdin.write(config.to_line())
-        service.stdin.flush()
-        return service
-
-    def _reason(self) -> str:
-        """Return what the service last said, as the end of a sentence."""
-        status = read_json(self.journal.folder / "status.json")
-        said = status.get("error") or "; ".join(status.get("refused", {}).values())
-        return f" ({said or status.get('doing', 'the data service is starting')})"
-
 
 def _new_session_id() -> str:
     return time.strftime("%Y%m%dT%H%M%S-") + uuid.uuid4().hex[:8]
-
-
-def _folder_name(url: str) -> str:
-    """Return a readable folder name for a URL, different for different ones."""
-    parts = urlsplit(url)
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-    return f"{parts.hostname}-{parts.port or parts.scheme}-{digest}"

@@ -7,13 +7,16 @@ matter where an upload was cut off, or how often it is tried.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acctwin.data.exact import METADATA, Marker
 from acctwin.data.folders import DONE, OPEN, REFUSED, UPLOADED
 from acctwin.data.journal import JournalReader, run_files
 from acctwin.data.orphans import adopt_orphan
@@ -25,6 +28,8 @@ BATCH_EVENTS = 256
 """Events in one write. Each array of a batch is one request and one file."""
 KEPT_RUNS = 50
 """Uploaded runs that stay readable without Tiled."""
+FREE_BYTES = 10_000_000
+"""With less on its disk the Tiled server of a folder is not blamed on the run."""
 TRIES = 3
 """How often Tiled may refuse a run before it is put aside."""
 
@@ -41,6 +46,7 @@ class RunUpload:
         self._events: Counter[str] = Counter()
         self._streams: dict[str, str] = {}
         self._stop: dict[str, Any] | None = None
+        self._marker = Marker()
 
     def step(self, path: Path) -> bool:
         """Send what the file has gained; return whether the run is whole in Tiled.
@@ -62,8 +68,12 @@ class RunUpload:
     def _send(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._begin()
-        # The writer keeps and changes what it is given: it gets its own copy.
-        self._writer(name, dict(doc))
+        for kind, marked in self._marker.mark(name, doc):
+            if kind == "stop" and (frames := self._marker.frames):
+                run = find(self._catalog, self.uid)
+                run.update_metadata({METADATA: frames}, drop_revision=True)
+            # The writer keeps and changes what it is given: it gets its own copy.
+            self._writer(kind, dict(marked))
 
     def _begin(self) -> None:
         from bluesky_tiled_plugins import TiledWriter
@@ -175,13 +185,31 @@ class Uploader:
         except Exception as error:
             self._uploads.clear()
             self._catalog = None
-            if is_connection_error(error):
+            if is_temporary(error):
                 raise
+            self._check_disk(error)
             self._failures[uid] += 1
             log.exception("upload of run %s, try %d", uid, self._failures[uid])
             if self._failures[uid] < TRIES:
                 raise
             self._refuse(path, f"{type(error).__name__}: {error}")
+
+    def _check_disk(self, error: Exception) -> None:
+        """Blame the disk if the server's is full: every run would be refused.
+
+        Raises:
+            OSError: It is.
+        """
+        if self._arrays is None or not self._arrays.exists():
+            return
+        free = shutil.disk_usage(self._arrays).free
+        if free < FREE_BYTES:
+            raise OSError(
+                errno.ENOSPC,
+                f"{os.strerror(errno.ENOSPC)}: {free / 1e6:.1f} MB are free, the Tiled "
+                f"server needs {FREE_BYTES / 1e6:.0f} MB",
+                str(self._arrays),
+            ) from error
 
     def _refuse(self, path: Path, reason: str) -> None:
         """Put a run aside, so that it does not hold up the others."""
@@ -220,10 +248,12 @@ def is_stopped(catalog: Any, path: Path) -> bool:
     return run is not None and bool(run.metadata.get("stop"))
 
 
-def is_connection_error(error: Exception) -> bool:
-    """Whether the server could not be reached, whatever the request was."""
+def is_temporary(error: Exception) -> bool:
+    """Whether it is no fault of the run: the server is away, or a disk is full."""
     import httpx
 
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in {502, 503, 504}
+        return error.response.status_code in {502, 503, 504, 507}
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return True
     return isinstance(error, httpx.TransportError | ConnectionError)

@@ -153,6 +153,7 @@ def _profile(
     text: Text,
 ) -> Profile:
     from acctwin.profiles.schema_control import to_control
+    from acctwin.profiles.schema_data import to_data
     from acctwin.profiles.values import (
         to_defaults,
         to_diagnostics,
@@ -186,6 +187,7 @@ def _profile(
         pinger=to_pinger(schema.pinger, document),
         diagnostics=to_diagnostics(schema.diagnostics),
         control=to_control(schema.control),
+        data=to_data(schema.data),
     )
 
 

@@ -297,6 +297,19 @@ class Simulation:
 
 
 @dataclass(frozen=True)
+class DataStore:
+    """Where the runs of a machine go if a session is not told.
+
+    Attributes:
+        catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server.
+        waiting_bytes: What may wait there for Tiled; with more, runs are stopped.
+    """
+
+    catalog: str = "local"
+    waiting_bytes: int = 10_000_000_000
+
+
+@dataclass(frozen=True)
 class Profile:
     """One machine, checked and expanded.
 
@@ -319,6 +332,7 @@ class Profile:
         pinger: The magnet that kicks the beam once, if there is one.
         diagnostics: Which further instruments there are.
         control: Where the devices are in the control system, if there is one.
+        data: Where runs are kept if a session is not told.
     """
 
     name: str
@@ -339,6 +353,7 @@ class Profile:
     pinger: PingerRow | None = None
     diagnostics: Diagnostics = Diagnostics()
     control: Control | None = None
+    data: DataStore = DataStore()
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -354,6 +369,7 @@ __all__ = [
     "BpmSpread",
     "Control",
     "CorrectionDefaults",
+    "DataStore",
     "Defaults",
     "Diagnostics",
     "ElementRef",

@@ -14,6 +14,7 @@ from acctwin.profiles.profile import (
     Simulation,
 )
 from acctwin.profiles.schema_control import ControlSection
+from acctwin.profiles.schema_data import DataSection
 from acctwin.profiles.schema_defaults import DefaultsSection
 from acctwin.profiles.section import Count, Number, Section, Spread, Whole
 from acctwin.profiles.templates import MOST
@@ -211,6 +212,9 @@ class ProfileFile(Section):
     )
     control: ControlSection | None = Field(
         default=None, description="where the devices are in the control system"
+    )
+    data: DataSection = Field(
+        default_factory=DataSection, description="where runs are kept"
     )
     out_of_service: list[str] = Field(
         default_factory=list[str],

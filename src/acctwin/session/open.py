@@ -18,7 +18,7 @@ def open_session(
     profile: str | Path,
     mode: Mode = "physics",
     *,
-    catalog: str | Path = "local",
+    catalog: str | Path | None = None,
     site: str | Path | None = None,
     seed: int | None = None,
     operator: str | None = None,
@@ -29,7 +29,8 @@ def open_session(
     Args:
         profile: Name of a profile of the site, or a path.
         mode: ``"physics"``: the simulated machine; ``"hardware"``: the real one.
-        catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server.
+        catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server;
+            default: what the profile says in ``data``, else ``"local"``.
         site: Folder with ``devices/ plans/ profiles/``; default: ``$ACCTWIN_SITE``,
             else the reference machines that ship with acctwin.
         seed: None: the simulated machine is the design machine. A number: it gets
@@ -51,7 +52,10 @@ def open_session(
     plants: Plants | None = None
     store: Store | None = None
     try:
-        store = Store.open(catalog)
+        store = Store.open(
+            checked.data.catalog if catalog is None else catalog,
+            waiting_bytes=checked.data.waiting_bytes,
+        )
         plants = Plants(checked, model.layout, simulation, seed)
         return Session(
             checked,

@@ -43,7 +43,7 @@ def pinger(sim: SimMachine, address: str, plane: int, limits: Bounds) -> SimTran
         sim.turns.put_kick(plane, float(values[0]))
 
     reads = {"kick": read, "readback": read}
-    return settable(sim, reads, put, address, limits, scalar=True)
+    return settable(sim.changes, reads, put, address, limits, scalar=True)
 
 
 def turns(sim: SimMachine, address: str, monitors: IntArray) -> SimTransport:

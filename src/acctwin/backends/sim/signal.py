@@ -1,8 +1,9 @@
-"""A signal of the simulated machine: reads and writes through plain functions."""
+"""A signal of a machine in this process: reads and writes through plain functions."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,29 +12,38 @@ from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd_async.core import Callback, SignalBackend, make_datakey
 
-from acctwin.errors import DeviceError
+from acctwin.errors import AcctwinError, DeviceError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Port:
-    """One quantity of the simulated machine.
+    """One quantity of a simulated, or of a recorded, machine.
 
     Attributes:
         address: Where it is, for ``sim://address``.
         read: Returns the value and the time it was taken [s since the epoch].
         units: Of the value; None where a value has none.
         write: Takes a new value; None for what cannot be set.
+        scheme: What stands before the address.
     """
 
     address: str
     read: Callable[[], Awaitable[tuple[Any, float]]]
     units: str | None = None
     write: Callable[[Any], None] | None = None
+    scheme: str = "sim"
+
+    @property
+    def source(self) -> str:
+        """The whole address."""
+        return f"{self.scheme}://{self.address}"
 
 
 @dataclass
 class Changes:
-    """Tells monitors that the simulated machine has changed."""
+    """Tells monitors that the machine has changed."""
 
     listeners: set[Callable[[], None]] = field(default_factory=set)
 
@@ -57,7 +67,7 @@ class SimSignalBackend(SignalBackend[Any]):
 
     def source(self, name: str, read: bool) -> str:
         """Return the address."""
-        return f"sim://{self._port.address}"
+        return self._port.source
 
     async def connect(self, timeout: float) -> None:
         """Nothing to do: the machine is in this process."""
@@ -65,7 +75,7 @@ class SimSignalBackend(SignalBackend[Any]):
     async def put(self, value: Any) -> None:
         """Set the value; the machine has it when this returns."""
         if self._port.write is None:
-            raise DeviceError(f"sim://{self._port.address} cannot be set")
+            raise DeviceError(f"{self._port.source} cannot be set")
         self._port.write(value)
         self._changes.notify()
 
@@ -93,7 +103,7 @@ class SimSignalBackend(SignalBackend[Any]):
     def set_callback(self, callback: Callback[Reading[Any]] | None) -> None:
         """Observe changes; reads are coalesced while one is under way."""
         if callback is not None and self._callback is not None:
-            raise DeviceError(f"sim://{self._port.address} is monitored already")
+            raise DeviceError(f"{self._port.source} is monitored already")
         self._callback = callback
         if callback is not None:
             self._changes.listeners.add(self._changed)
@@ -112,6 +122,11 @@ class SimSignalBackend(SignalBackend[Any]):
     async def _push(self) -> None:
         while self._stale:
             self._stale = False
-            reading = await self.get_reading()
+            try:
+                reading = await self.get_reading()
+            except AcctwinError as error:
+                # There is no value to tell; whoever reads gets the error.
+                log.warning("%s", error)
+                continue
             if self._callback is not None:
                 self._callback(reading)

@@ -55,7 +55,7 @@ def magnets(
         sim.put(knobs, values)
 
     return settable(
-        sim,
+        sim.changes,
         {
             setpoint: lambda: sim.read_setpoints(knobs),
             "readback": lambda: sim.read_delivered(knobs),
@@ -81,7 +81,7 @@ def supplies(
         sim.put_supplies(which, values)
 
     return settable(
-        sim,
+        sim.changes,
         {
             "current": lambda: sim.read_supplies(which),
             "readback": lambda: sim.read_supplies_delivered(which),
@@ -94,13 +94,14 @@ def supplies(
 
 
 def settable(
-    sim: SimMachine,
+    changes: Changes,
     reads: Mapping[str, Callable[[], tuple[FloatArray, float]]],
     put: Callable[[FloatArray], None],
     address: str,
     limits: Bounds,
     *,
     scalar: bool,
+    scheme: str = "sim",
 ) -> SimTransport:
     """Return a setpoint, the first of ``reads``, its readback, and whether it moves."""
 
@@ -128,11 +129,12 @@ def settable(
             reader(read),
             limits.unit,
             write if name == setpoint else None,
+            scheme,
         )
         for name, read in reads.items()
     }
-    ports["moving"] = Port(f"{address}/moving", read_moving)
-    return SimTransport(ports, sim.changes, limits=limits)
+    ports["moving"] = Port(f"{address}/moving", read_moving, scheme=scheme)
+    return SimTransport(ports, changes, limits=limits)
 
 
 def bpms(sim: SimMachine, address: str, monitors: np.ndarray) -> SimTransport:

@@ -1,0 +1,1 @@
+"""A stored run as what stands behind devices."""
