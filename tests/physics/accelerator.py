@@ -93,6 +93,16 @@ class Accelerator:
         return self._RE(plan).plan_result
 
     @property
+    def store(self) -> Accelerator:
+        """Itself: it finds runs as a store does."""
+        return self
+
+    @property
+    def model(self) -> EngineProcess:
+        """The engine of the design model."""
+        return self._engines[1]
+
+    @property
     def last(self) -> Run:
         """The newest run."""
         return self.runs[-1]

@@ -76,7 +76,8 @@ def test_a_fit_recovers_a_machine_with_errors(make_engine: Make) -> None:
     engine, rng = make_engine("soleil"), np.random.default_rng(4)
     monitors = list(engine.layout.monitors)
     actuators = [*names(engine, "hkick")[::2], *names(engine, "vkick")[::2], "rf"]
-    model = FittedModel(engine, monitors, actuators, names(engine, "b1"))
+    groups = [[name] for name in names(engine, "b1")]
+    model = FittedModel(engine, monitors, actuators, groups)
     start, design = model.start, engine.optics().beta.copy()
     true = start * (1 + rng.normal(0, 1e-3, len(start)))
     gains = Gains.ideal(len(monitors), len(actuators))

@@ -13,13 +13,16 @@ from acctwin.names import FloatArray, IntArray
 
 
 class FittedModel:
-    """Some knobs of an engine to be fitted to some monitors and actuators.
+    """Some strengths of an engine, to be fitted at some monitors and actuators.
+
+    A strength is that of one knob, or of several that keep their ratios, such as
+    magnets in series; it is then the strength of the first of them.
 
     Args:
         engine: The engine; it is changed by the fit.
         monitors: Names of the monitors.
         actuators: Names of kick knobs, and ``"rf"``.
-        strengths: Names of b1 and a1 knobs.
+        strengths: Names of the b1 and a1 knobs of each strength.
     """
 
     def __init__(
@@ -27,30 +30,39 @@ class FittedModel:
         engine: Engine,
         monitors: Sequence[str],
         actuators: Sequence[str],
-        strengths: Sequence[str],
+        strengths: Sequence[Sequence[str]],
     ) -> None:
         self._engine, self._actuators = engine, list(actuators)
-        self._monitors, self._strengths = list(monitors), tuple(strengths)
+        self._monitors = list(monitors)
+        self._names = [name for group in strengths for name in group]
         layout = engine.layout
         place = {name: i for i, name in enumerate(layout.monitors)}
         self._which = np.array([place[name] for name in monitors], dtype=np.int64)
         self._rows = np.concatenate([self._which, self._which + len(place)])
         knobs = {name: i for i, name in enumerate(layout.knobs)}
-        self._knobs: IntArray = np.array([knobs[name] for name in strengths], dtype=int)
+        self._knobs: IntArray = np.array([knobs[n] for n in self._names], dtype=int)
+        sizes = [len(group) for group in strengths]
+        self._first = np.cumsum([0, *sizes[:-1]])
+        self._owner = np.repeat(np.arange(len(sizes)), sizes)
+        self._strengths = tuple(group[0] for group in strengths)
+        present = engine.values()[self._knobs]
+        leaders = present[self._first][self._owner]
+        is_set = leaders != 0.0
+        self._ratio = np.where(is_set, present / np.where(is_set, leaders, 1.0), 1.0)
 
     @property
     def strengths(self) -> tuple[str, ...]:
-        """Names of what can be fitted."""
+        """Names of what can be fitted: the first knob of each strength."""
         return self._strengths
 
     @property
     def start(self) -> FloatArray:
         """Present strengths, (n_strengths,)."""
-        return self._engine.values()[self._knobs]
+        return self._engine.values()[self._knobs][self._first]
 
     def set(self, values: FloatArray) -> None:
         """Change the strengths, (n_strengths,)."""
-        self._engine.set(self._knobs, values)
+        self._engine.set(self._knobs, values[self._owner] * self._ratio)
 
     def linear(self) -> Linear:
         """Return the response.
@@ -65,6 +77,9 @@ class FittedModel:
 
     def factors(self) -> Factors:
         """Return its derivatives to the strengths."""
-        return self._engine.gradient_factors(
-            self._monitors, self._actuators, self._strengths
+        found = self._engine.gradient_factors(
+            self._monitors, self._actuators, self._names
         )
+        ratio = self._ratio[found.owner][:, None, None]
+        owner = self._owner[found.owner]
+        return Factors(owner, found.left * ratio, found.right, len(self._strengths))

@@ -1,0 +1,95 @@
+"""``acctwin loco``: fit the model to a stored measurement."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from acctwin.analysis.loco.version import LocoResult
+
+
+def loco(
+    uid: Annotated[str, typer.Argument(help="Run of a measure_loco.")],
+    catalog: Annotated[
+        str, typer.Option(help="'local', a folder, or the URL of a Tiled server.")
+    ] = "local",
+    by: Annotated[
+        Literal["magnet", "supply"], typer.Option(help="What has its own strength.")
+    ] = "magnet",
+    cut: Annotated[
+        float | None, typer.Option(help="Of singular values, over the largest.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A BPM, corrector or magnet to leave out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a plot, such as loco.png.")
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Folder with devices/ plans/ profiles/.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Fit quadrupoles, skews, BPMs and correctors to a measured orbit response.
+
+    The fit is stored as a version of the model; apply_loco takes its uid.
+    """
+    from acctwin.analysis.loco import Options
+    from acctwin.data.store import Store
+    from acctwin.session.open import open_session
+    from acctwin.workflows import loco as workflow
+
+    with Store.open(catalog) as store:
+        start = store.run(uid).start
+    options = Options() if cut is None else replace(Options(), cut=cut)
+    screen = Console(stderr=True)
+
+    def tell(number: int, chi2: float) -> None:
+        screen.print(f"iteration {number}: chi2 {chi2:.6g}")
+
+    profile = str(start["profile"])
+    with open_session(profile, catalog=catalog, site=site, progress=False) as session:
+        screen.print(f"Fitting {profile} to run {start['uid'][:8]}")
+        found = workflow.fit(
+            session,
+            start["uid"],
+            by=by,
+            without=without or (),
+            options=options,
+            progress=tell,
+        )
+    if out is not None:
+        _plot(found, out)
+    if json:
+        typer.echo(json_module.dumps(_summary(found), indent=1))
+    else:
+        typer.echo(f"{found.summary()}\nmodel version {found.model_version}")
+
+
+def _summary(found: LocoResult) -> dict[str, Any]:
+    return {
+        "model_version": found.model_version,
+        "uid": found.uid,
+        "chi2_dof": found.chi2_dof,
+        "iterations": len(found.history),
+        "singular_values": found.kept,
+        "strengths": len(found.strengths),
+        "outliers": found.left_out,
+        "beta_beat_rms": found.beta_beat.std(axis=0).tolist(),
+        "quadrupole_errors": found.quadrupole_errors,
+    }
+
+
+def _plot(found: LocoResult, path: Path) -> None:
+    from acctwin.plots.figure import new_figure, save
+    from acctwin.plots.loco import draw_loco
+
+    figure, axes = new_figure(4)
+    draw_loco(axes, found)
+    save(figure, path)

@@ -1,0 +1,222 @@
+"""LOCO on stored measurements: fit the design model, keep it as a version of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+import numpy as np
+from bluesky.utils import MsgGenerator
+
+from acctwin.analysis.loco import LocoFit, Options
+from acctwin.analysis.loco import fit as fit_response
+from acctwin.analysis.loco.fit import Progress
+from acctwin.analysis.loco.version import LocoResult
+from acctwin.data.store import Store
+from acctwin.devices.magnet import MagnetFamily
+from acctwin.devices.ring import Machine
+from acctwin.errors import PlanError
+from acctwin.model.fitted import FittedModel
+from acctwin.model.process import EngineProcess
+from acctwin.model.spec import spec_of
+from acctwin.names import FloatArray
+from acctwin.plans import loco, loco_version
+from acctwin.plans.actuators import magnets_of_supplies
+from acctwin.profiles.profile import Profile
+
+log = logging.getLogger(__name__)
+
+#: What has a strength of its own in a fit.
+By: TypeAlias = Literal["magnet", "supply"]
+KINDS = {"quadrupoles": "b1", "skew_quadrupoles": "a1"}
+
+
+class Session(Protocol):
+    """What a workflow needs of a session."""
+
+    @property
+    def profile(self) -> Profile:
+        """The machine's profile."""
+        ...
+
+    @property
+    def machine(self) -> Machine:
+        """Its devices."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Where runs are."""
+        ...
+
+    @property
+    def model(self) -> EngineProcess:
+        """The design model."""
+        ...
+
+    def run(self, plan: MsgGenerator[Any]) -> Any:
+        """Run a plan."""
+        ...
+
+
+def fit(
+    session: Session,
+    uid: str,
+    *,
+    families: Sequence[str] | None = None,
+    by: By = "magnet",
+    without: Sequence[str] = (),
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> LocoResult:
+    """Fit the design model to a measurement, and store what was found.
+
+    Neither the machine nor ``session.model`` is changed; :func:`load` takes a fitted
+    model over. Ctrl-C ends the fit with the best so far.
+
+    Args:
+        session: An open session on the machine, in any mode.
+        uid: Of a run of ``measure_loco``.
+        families: Of magnets whose strengths are fitted; default: quadrupoles and skew
+            quadrupoles.
+        by: ``"magnet"``: each on its own; ``"supply"``: those in series together, which
+            is what can be set.
+        without: BPMs, correctors and magnets to leave out.
+        options: How to fit.
+        progress: Hears of each iteration; default: the log.
+
+    Raises:
+        PlanError: A family is not of quadrupoles, or none is left.
+        DataError: The run is no measurement for LOCO.
+    """
+    if by not in get_args(By):
+        raise PlanError(f"by is 'magnet' or 'supply', not {by!r}")
+    how = options or Options()
+    data = measurement(session, uid).data(without)
+    groups, kinds = _strengths(session.machine, families, by, set(without))
+    engine = EngineProcess(spec_of(session.profile))
+    try:
+        engine.set(np.arange(len(engine.layout.knobs)), session.model.values())
+        model = FittedModel(engine, data.monitors, data.actuators, groups)
+        place = {name: i for i, name in enumerate(engine.layout.monitors)}
+        rows = [place[name] for name in data.monitors]
+        design = engine.optics().beta[rows]
+        found = fit_response(data, model, how, progress or _log)
+        beta, tunes = engine.optics().beta[rows], engine.tunes()
+    finally:
+        engine.close()
+    result = _result(uid, found, groups, kinds, design, beta, tunes)
+    words = {
+        "by": by,
+        "families": None if families is None else list(families),
+        "without": list(without),
+        "blocks": list(how.blocks),
+        "solver": how.solver,
+        "cut": how.cut,
+    }
+    return session.run(loco_version.store_loco(result, words))
+
+
+def measurement(session: Session, uid: str) -> Any:
+    """Return a stored measurement for LOCO, with the noise and all correctors."""
+    run = session.store.run(uid)
+    if run.start.get("plan_name") != "measure_loco":
+        raise PlanError(
+            f"run {run.uid} is a {run.start.get('plan_name')}; a fit needs the uid of "
+            "a measure_loco"
+        )
+    parts = {part: session.store.run(part) for part in run.start["derived_from"]}
+    return loco.analyse(run, parts)
+
+
+def version(session: Session, uid: str) -> LocoResult:
+    """Return a stored fit."""
+    return loco_version.analyse(session.store.run(uid))
+
+
+def load(session: Session, uid: str | None) -> None:
+    """Make ``session.model`` a fitted model, or the design again.
+
+    Args:
+        session: An open session.
+        uid: Version of the model; None: the design.
+    """
+    model = session.model
+    model.set(np.arange(len(model.layout.knobs)), model.layout.values)
+    if uid is None:
+        return
+    found = version(session, uid)
+    nominal = dict(zip(model.layout.knobs, model.layout.values.tolist(), strict=True))
+    names, values = list[str](), list[float]()
+    for group, value in zip(found.members, found.values.tolist(), strict=True):
+        first = nominal[group[0]]
+        for name in group:
+            ratio = nominal[name] / first if first else 1.0
+            names.append(name)
+            values.append(ratio * value)
+    model.set(names, np.array(values))
+
+
+def _strengths(
+    machine: Machine, families: Sequence[str] | None, by: By, without: set[str]
+) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Return the magnets of each strength, and its component."""
+    names = families or [name for name in KINDS if machine.has(name)]
+    fed = magnets_of_supplies(machine)
+    groups, kinds, seen = list[tuple[str, ...]](), list[str](), set[str]()
+    for name in names:
+        family = machine[name]
+        if not isinstance(family, MagnetFamily):
+            raise PlanError(f"{name} is not a family of magnets: it cannot be fitted")
+        kind = KINDS.get(name, "b1")
+        for magnet in family:
+            mine = magnet.info.name
+            if mine in seen or mine in without:
+                continue
+            group = (mine,)
+            if by == "supply" and len(magnet.supplies) == 1:
+                others = fed[magnet.supplies[0].info.name] & set(family.names)
+                group = (mine, *sorted(others - {mine} - without))
+            seen.update(group)
+            groups.append(group)
+            kinds.append(kind)
+    if not groups:
+        raise PlanError("no magnet is left whose strength could be fitted")
+    return groups, tuple(kinds)
+
+
+def _result(
+    uid: str,
+    found: LocoFit,
+    groups: Sequence[tuple[str, ...]],
+    kinds: tuple[str, ...],
+    design: FloatArray,
+    beta: FloatArray,
+    tunes: FloatArray,
+) -> LocoResult:
+    return LocoResult(
+        model_version="",
+        uid=uid,
+        strengths=found.strengths,
+        members=tuple(groups),
+        kinds=kinds,
+        design=found.start,
+        values=found.values,
+        sigma=found.sigma,
+        bpms=found.monitors,
+        beta_at_bpms=beta,
+        design_beta_at_bpms=design,
+        tunes=tunes,
+        actuators=found.actuators,
+        gains=found.gains,
+        gains_sigma=found.gains_sigma,
+        chi2_dof=found.chi2_dof,
+        history=np.array(found.history),
+        kept=found.kept,
+        left_out=int((~found.good).sum()),
+    )
+
+
+def _log(number: int, chi2: float) -> None:
+    log.info("LOCO iteration %d: chi2 %.4g", number, chi2)
