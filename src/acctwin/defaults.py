@@ -279,6 +279,22 @@ class WaitDefaults:
 
 
 @dataclass(frozen=True)
+class BeamDefaults:
+    """What a reading does when there is no beam.
+
+    Attributes:
+        lost: ``"end"``: the plan ends; ``"wait"``: the reading is taken again when
+            the beam is back.
+        wait_s: How long it waits at most [s].
+        minimum_a: From which current on it is back [A], where there is a monitor.
+    """
+
+    lost: Literal["end", "wait"] = "end"
+    wait_s: float = 600.0
+    minimum_a: float = 0.0
+
+
+@dataclass(frozen=True)
 class Defaults:
     """The defaults of all plans."""
 
@@ -297,3 +313,4 @@ class Defaults:
     coupling: CouplingDefaults = CouplingDefaults()
     bba: BbaDefaults = BbaDefaults()
     waits: WaitDefaults = WaitDefaults()
+    beam: BeamDefaults = BeamDefaults()

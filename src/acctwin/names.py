@@ -14,7 +14,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 Plane: TypeAlias = Literal["x", "y"]
 PLANES: tuple[Plane, Plane] = ("x", "y")
 
-Mode: TypeAlias = Literal["physics", "hardware"]
+#: Where devices are: the simulated machine, the real one, a stored run.
+Mode: TypeAlias = Literal["physics", "hardware", "replay"]
 
 #: What a magnet's strength is, in pyAT's terms and signs (docs: conventions).
 Component: TypeAlias = Literal["hkick", "vkick", "angle", "b1", "b2", "b3", "a1"]

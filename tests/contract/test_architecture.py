@@ -22,7 +22,7 @@ DRIVERS = {f"acctwin.backends.control.{name}" for name in ("ca", "pva", "tango")
 #: In an extra, so not in a plain installation.
 OPTIONAL = (
     *("aioca", "p4p", "epics", "softioc", "tango", "bluesky_queueserver"),
-    *("xopt", "badger", "distributed", "sphinx", "pytest", "hypothesis", "IPython"),
+    *("xopt", "badger", "distributed", "sphinx", "pytest", "hypothesis"),
 )
 IMPORT_ALL = """
 import importlib, sys

@@ -16,6 +16,8 @@ from toy import ToyReferences, ToyRuns, toy_run, toy_state
 from toy_ring import ring_machine
 
 from acctwin import plans
+from acctwin.analysis.loco import Gains
+from acctwin.analysis.loco.version import LocoResult
 from acctwin.errors import RestoreError
 
 
@@ -29,8 +31,36 @@ def with_references(machine):
     return machine
 
 
+def fitted_quadrupoles(machine):
+    """Return a fit of two quadrupoles that are a little too strong."""
+    names = machine.quadrupoles.names[:2]
+    ideal = Gains.ideal(1, 1)
+    return LocoResult(
+        model_version="a fit",
+        uid="a measurement",
+        strengths=names,
+        members=tuple((name,) for name in names),
+        kinds=("b1", "b1"),
+        design=np.ones(2),
+        values=np.array([1.001, 0.999]),
+        sigma=np.full(2, 1e-5),
+        bpms=("B",),
+        beta_at_bpms=np.ones((1, 2)),
+        design_beta_at_bpms=np.ones((1, 2)),
+        tunes=np.ones(3),
+        actuators=("C",),
+        gains=ideal,
+        gains_sigma=ideal,
+        chi2_dof=1.0,
+        history=np.ones(1),
+        kept=2,
+        left_out=0,
+    )
+
+
 #: How to call each plan on the toy machine. A plan without a case fails below.
 CASES = {
+    "apply_loco": lambda m: plans.apply_loco(m, fitted_quadrupoles(m)),
     "bba": lambda m: plans.bba(m, ["T/B1"], plane="x", points=3, neighbours=False),
     "measure_orbit": lambda m: plans.measure_orbit(m, readings=2),
     "monitor_orbit": lambda m: plans.monitor_orbit(m, readings=2),
@@ -38,6 +68,9 @@ CASES = {
     # Without coupling nothing is to be corrected; with it: see its own tests.
     "set_coupling": lambda m: plans.set_coupling(
         m, skews=["T/SQ0"], correctors=1, readings=1, iterations=1
+    ),
+    "measure_loco": lambda m: plans.measure_loco(
+        m, correctors=[m.hcm.select("T/C[01]-H")], noise_readings=2, chunk=1
     ),
     "measure_lifetime": lambda m: plans.measure_lifetime(m, max_s=5.0),
     "measure_orbit_response": lambda m: plans.measure_orbit_response(
@@ -97,6 +130,7 @@ CASES = {
 }
 #: Plans that, when they succeed, leave the machine where they brought it.
 MOVERS = {
+    "apply_loco",
     "correct_orbit",
     "restore_machine",
     "set_values",

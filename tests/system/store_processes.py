@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 COMMAND = "from acctwin.cli.main import main; main()"
 HERE = Path(__file__).parent
 

@@ -35,8 +35,9 @@ class Monitors:
         self.reading = 0
 
     def describe(self) -> dict[str, Any]:
-        array = {"dtype": "array", "shape": [BPMS], "source": "t", "units": "m"}
-        number = {"dtype": "number", "shape": [], "source": "t"}
+        plain = {"source": "t", "units": "m", "dtype_numpy": "<f8"}
+        array = {"dtype": "array", "shape": [BPMS], **plain}
+        number = {"dtype": "number", "shape": [], **plain}
         return {"bpms-x": array, "bpms-y": array, "bpms-number": number}
 
     def read(self) -> dict[str, Any]:
@@ -65,12 +66,7 @@ class Record:
 
 
 def as_line(name: str, doc: dict[str, Any]) -> str:
-    """Return a document in JSON; of events what Tiled keeps, so not their uid."""
-    if name == "event":
-        doc = {
-            key: doc[key]
-            for key in ("descriptor", "seq_num", "time", "data", "timestamps")
-        }
+    """Return a document in JSON."""
     return json.dumps([name, doc], sort_keys=True, default=lambda array: array.tolist())
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
+from event_model import compose_run
 from ophyd_async.core import (
     Array1D,
     StandardReadable,
@@ -173,6 +174,22 @@ def test_short_arrays_stay_numbers(take, bpms, store):
     short = store.catalog[uid]["primary"].read(["bpms-short"])["bpms-short"].values
     assert short.dtype == np.float64
     assert np.array_equal(short[:, 0] * 3, store.run(uid)["primary"]["bpms-number"])
+
+
+def test_a_stream_of_more_columns_than_a_table_takes(store):
+    run = compose_run(metadata={"plan_name": "wide"})
+    number = {"dtype": "number", "dtype_numpy": "<f8", "shape": [], "source": "t"}
+    keys = {f"bpm{n}": number for n in range(600)}  # each with its time stamp
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    store.journal("start", run.start_doc)
+    store.journal("descriptor", stream.descriptor_doc)
+    for step in range(2):
+        data = {key: float(step) for key in keys}
+        event = stream.compose_event(data=data, timestamps=dict.fromkeys(keys, 1.0))
+        store.journal("event", event)
+    store.journal("stop", run.compose_stop())
+    uid = run.start_doc["uid"]
+    assert_same(store.run(uid), from_tiled(store, uid))
 
 
 def test_a_run_is_found_by_its_metadata(take, bpms, store):

@@ -22,6 +22,7 @@ from ophyd_async.core import StandardReadableFormat as Format
 from acctwin.data import Journal, Run, read_journal
 from acctwin.data.journal import JournalReader, run_files
 from acctwin.data.orphans import adopt_orphan
+from acctwin.data.room import Backlog
 from acctwin.errors import DataError
 
 
@@ -174,15 +175,17 @@ def test_an_orphan_without_a_start_is_an_error(tmp_path):
 
 
 class FullDisk:
-    """A file on a disk that is full after so many bytes."""
+    """A file on a disk that is full after so many bytes, as long as it is."""
 
-    def __init__(self, file, room: int) -> None:
-        self.file, self.room = file, room
+    def __init__(self, file, room: int, reserve: Path | None = None) -> None:
+        self.file, self.room, self.reserve = file, room, reserve
 
     def __getattr__(self, name):
         return getattr(self.file, name)
 
     def write(self, frame: bytes) -> int:
+        if self.reserve is not None and not self.reserve.exists():
+            self.room = len(frame)  # the reserve was given up
         written = self.file.write(frame[: self.room])
         self.room -= written
         if written < len(frame) and written == 0:
@@ -190,9 +193,9 @@ class FullDisk:
         return written
 
 
-def test_a_full_disk_ends_the_run_and_the_plan_puts_things_back(
-    engine, monitors, tmp_path
-):
+@pytest.fixture
+def full_disk(engine, monitors, tmp_path):
+    """Measure until the disk is full after one event; return the journal."""
     journal = Journal(tmp_path)
     engine.subscribe(journal)
     restored = []
@@ -200,7 +203,8 @@ def test_a_full_disk_ends_the_run_and_the_plan_puts_things_back(
     def fill_disk(name, doc):
         if name == "descriptor":
             (uid,) = journal.open_uids
-            journal._files[uid] = FullDisk(journal._files[uid], 8000)
+            reserve = tmp_path / "reserve"
+            journal._files[uid] = FullDisk(journal._files[uid], 8000, reserve)
 
     engine.subscribe(fill_disk)
 
@@ -211,12 +215,76 @@ def test_a_full_disk_ends_the_run_and_the_plan_puts_things_back(
     with pytest.raises(DataError, match=rf"{tmp_path}: .*[Nn]o space left"):
         engine(bpp.finalize_wrapper(measure(monitors, events=50), restore))
     assert restored == [True]
+    return journal
+
+
+def test_a_full_disk_ends_the_run_and_the_plan_puts_things_back(full_disk, monitors):
     assert monitors.reads < 2 * 10
-    assert isinstance(journal.error, DataError)
-    journal.close()
+    assert isinstance(full_disk.error, DataError)
+
+
+def test_a_run_on_a_full_disk_is_closed_as_failed(full_disk, tmp_path):
+    assert full_disk.open_uids == ()
     (path,) = run_files(tmp_path)
-    assert path.suffix == ".run"
-    assert len(Run.from_documents(read_journal(path))["primary"]) == 1
+    assert path.suffix == ".done"
+    run = Run.from_documents(read_journal(path))
+    assert len(run["primary"]) == 1
+    assert run.stop is not None
+    schema_validators[DocumentNames.stop].validate(dict(run.stop))
+    assert run.stop["exit_status"] == "fail"
+    assert "o space left" in run.stop["reason"]
+    assert run.stop["num_events"] == {"primary": 1}
+
+
+def test_nothing_follows_a_document_that_was_not_written(tmp_path):
+    journal = Journal(tmp_path)
+    start, descriptor, *events, stop = documents_of_run()
+    for name, doc in (start, descriptor, events[0]):
+        journal(name, doc)
+    with pytest.raises(DataError, match="array of Python objects"):
+        journal("event", {**events[1][1], "data": {"x": np.array([None])}})
+    with pytest.raises(DataError, match="a document before it could not be written"):
+        journal(*events[2])
+    journal(*stop)
+    (path,) = run_files(tmp_path)
+    found = list(read_journal(path))
+    assert [name for name, _ in found] == ["start", "descriptor", "event", "stop"]
+    # The plan went on, so Bluesky said success: it was none.
+    assert found[-1][1]["exit_status"] == "fail"
+    assert "Python objects" in found[-1][1]["reason"]
+    assert found[-1][1]["num_events"] == {"primary": 1}
+
+
+def test_a_run_does_not_start_without_room_for_its_end(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = Journal(tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(DataError, match="start document .*No space left"):
+        journal(*next(documents_of_run()))
+    assert journal.uids == () and run_files(tmp_path) == []
+
+
+def test_more_than_may_wait_ends_the_run(tmp_path):
+    journal = Journal(tmp_path / "one", Backlog(tmp_path, limit=1500))
+    *first, stop = documents_of_run()
+    for document in first:
+        journal(*document)
+    start, descriptor, *events, last = documents_of_run(20)
+    with pytest.raises(DataError, match="0.0 MB wait for the Tiled server.*limit is"):
+        for document in (start, descriptor, *events):
+            journal(*document)
+    journal(*last)
+    journal(*stop)
+    assert [path.suffix for path in run_files(tmp_path / "one")] == [".done"] * 2
+    with pytest.raises(DataError, match="start document .*wait for the Tiled server"):
+        for document in documents_of_run():
+            journal(*document)
+    for path in run_files(tmp_path / "one"):
+        path.unlink()  # uploaded
+    for document in documents_of_run():
+        journal(*document)
 
 
 def test_a_value_without_a_data_type_is_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -110,6 +111,17 @@ async def test_a_put_is_over_when_its_orbit_is_published():
     assert last(updates, "supply", "readback")[2] == 2.0
     assert last(updates, "bpm", "x") is not None
     assert np.isclose(last(updates, "magnet", "strength")[1], kick, rtol=1e-3)
+
+
+async def test_a_put_that_was_taken_is_logged(caplog):
+    caplog.set_level(logging.INFO, "acctwin.served_puts")
+    hub, _ = served()
+    known = offered()
+    async with running(hub):
+        await hub.put(known["PS1:SP"], np.array([2.0]))
+        with pytest.raises(LimitError):
+            await hub.put(known["ALL:SP"], np.zeros(3))
+    assert [r.getMessage() for r in caplog.records] == ["PS1:SP: 0 → 2"]
 
 
 async def test_puts_that_come_together_are_solved_together():

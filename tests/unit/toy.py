@@ -199,7 +199,8 @@ def toy_machine(
     seed = options.get("seed")
     errors: Errors = draw(profile, seed)
     sim = SimMachine(engine, engine.layout, errors, profile, seed)
-    links, design = Links(SimPlant(sim)), engine_design(engine)
+    links = Links(SimPlant(sim, profile.members))
+    design = engine_design(engine)
     machine = build_machine(profile, links, design, options.get("runs"))
     return machine, sim
 
@@ -248,6 +249,7 @@ class ToyReferences:
 
     changes: list[Promotion] = field(default_factory=list)
     operational_mode: str = "test"
+    is_frozen: bool = False
 
     def history(self, kind: str) -> list[Promotion]:
         """Return the changes of a kind."""

@@ -9,9 +9,13 @@ import numpy as np
 
 from acctwin.backends.instruments import build_instruments
 from acctwin.backends.link import Links
+from acctwin.backends.members import build_members
 from acctwin.backends.supply_group import SupplyGroup
+from acctwin.devices.beam import BeamWatch
 from acctwin.devices.bpm import Bpm, BpmInfo, Bpms
+from acctwin.devices.current import Dcct
 from acctwin.devices.family import Family
+from acctwin.devices.linked import Linked
 from acctwin.devices.magnet import Magnet, MagnetFamily, MagnetInfo
 from acctwin.devices.ring import Design, Machine, Runs
 from acctwin.devices.sealed import Sealed
@@ -46,7 +50,8 @@ class _Builder:
         good = {row.name: row.status for row in rows}
         pinger = profile.pinger
         planes = (pinger.x, pinger.y) if pinger else ()
-        good.update({row.name: True for row in (profile.rf, *planes) if row})
+        others = (profile.rf, *planes, *profile.members)
+        good.update({row.name: True for row in others if row})
         needs = {
             row.name: tuple(feed.supply for feed in row.feeds)
             for row in profile.magnets
@@ -79,18 +84,26 @@ class _Builder:
             families=families,
             elements={**self.magnets, **self.bpms, **self.supplies.members},
             instruments=instruments,
+            members=build_members(self.profile, self.links, self.board),
             status=self.board,
             defaults=self.profile.defaults,
             design=design,
             runs=runs,
         )
+        watch = self._beam_watch(instruments.get("dcct"))
         for device in machine.everything():
+            if isinstance(device, Linked):
+                device.beam = watch
             if isinstance(device, Settable):
                 device.wait_as(self.profile.defaults.waits)
         for device in (machine, *machine.everything()):
             if isinstance(device, Sealed):
                 device.seal()
         return machine
+
+    def _beam_watch(self, dcct: Any) -> BeamWatch:
+        has_dcct = isinstance(dcct, Dcct)
+        return BeamWatch(self.profile.defaults.beam, dcct if has_dcct else None)
 
     def _magnet(self, index: int, row: MagnetRow) -> Magnet:
         info = MagnetInfo(

@@ -8,8 +8,8 @@ the signal can be bound to another plant while the device stays the same object.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from bluesky.protocols import Reading
 from event_model import DataKey
@@ -25,10 +25,22 @@ from ophyd_async.core import (
 from acctwin.backends.plant import Plant, Transport
 from acctwin.devices.bounds import Bounds
 from acctwin.devices.channel import Channel
+from acctwin.devices.linked import Link, Linked
 from acctwin.errors import DeviceError
 
 #: Returns the channels of one device on a plant.
 Make: TypeAlias = Callable[[Plant], Transport]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A plant whose link may be lost, and come back."""
+
+    async def over(self, job: Callable[[], Awaitable[T]]) -> T:
+        """Do something, again after the link was lost; see ``linked.Link``."""
+        ...
 
 
 class LinkBackend(SignalBackend[Any]):
@@ -124,10 +136,11 @@ class LinkConnector(DeviceConnector):
     Args:
         make: Returns the device's channels on a plant.
         plant: The plant that they are on at first.
+        link: What the device is reached over.
     """
 
-    def __init__(self, make: Make, plant: Plant) -> None:
-        self._make, self._first = make, make(plant)
+    def __init__(self, make: Make, plant: Plant, link: Link) -> None:
+        self._make, self._first, self._link = make, make(plant), link
         self._signals: list[tuple[LinkBackend, Channel]] = []
         self._commands: list[tuple[LinkCommand, Channel]] = []
 
@@ -140,6 +153,8 @@ class LinkConnector(DeviceConnector):
             self._commands.append((command, _take_channel(device, extras)))
         filler.check_created()
         self._bind(self._first)
+        if isinstance(device, Linked):
+            device.link_to(self._link)
 
     def rebind(self, plant: Plant) -> Callable[[], None]:
         """Return what binds all to another plant; it cannot fail any more."""
@@ -172,9 +187,14 @@ class Links:
         Args:
             make: Returns the device's channels on a plant.
         """
-        found = LinkConnector(make, self.plant)
+        found = LinkConnector(make, self.plant, self)
         self._connectors.append(found)
         return found
+
+    async def over(self, job: Callable[[], Awaitable[T]]) -> T:
+        """Do something with a device; satisfies ``linked.Link``."""
+        plant = self.plant
+        return await (plant.over(job) if isinstance(plant, Patient) else job())
 
     async def rebind(self, plant: Plant, timeout_s: float) -> None:
         """Put all devices on another plant of the same profile.

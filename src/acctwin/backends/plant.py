@@ -113,3 +113,7 @@ class Plant(Protocol):
     def emittance(self, address: str) -> Transport:
         """Return the emittance monitor."""
         ...
+
+    def member(self, name: str, limits: Bounds | None) -> Transport:
+        """Return a member that is no part of a family; None: it is only read."""
+        ...

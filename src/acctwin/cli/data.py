@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from acctwin.cli.data_export import export, import_file
 from acctwin.cli.data_serve import serve
 from acctwin.cli.data_status import flush, status
 
@@ -11,6 +12,8 @@ data = typer.Typer(no_args_is_help=True, help="Serve, look at and share stored r
 data.command()(serve)
 data.command()(status)
 data.command()(flush)
+data.command()(export)
+data.command("import")(import_file)
 
 
 @data.callback()

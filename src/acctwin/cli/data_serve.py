@@ -20,7 +20,7 @@ def serve(
     api_key: Annotated[
         str | None,
         typer.Option(
-            envvar="ACCTWIN_API_KEY",
+            envvar="TILED_SINGLE_USER_API_KEY",
             help="What clients must give; kept in the store. Made up if not given.",
         ),
     ] = None,

@@ -13,8 +13,12 @@ from acctwin.names import Mode
 def ipython(
     profile: Annotated[str, typer.Argument(help="Name of a profile, or its file.")],
     mode: Annotated[
-        Mode, typer.Option(help="'physics': the simulated machine; or 'hardware'.")
+        Mode,
+        typer.Option(help="'physics': the simulated machine; 'hardware'; 'replay'."),
     ] = "physics",
+    run: Annotated[
+        str | None, typer.Option(help="With --mode replay: uid of the run.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Draws hidden errors; else the design machine.")
     ] = None,
@@ -31,11 +35,13 @@ def ipython(
 ) -> None:
     """Open a machine in IPython: session, machine, RE, catalog and all plans.
 
-    The prompt says which machine and whether it is the simulated one or hardware.
+    The prompt says which machine and whether it is the simulated one, hardware or a replay.
     """
     from acctwin.profiles.site import site_of
     from acctwin.session import ipython as shell
     from acctwin.session.open import open_session
 
-    with open_session(profile, mode, catalog=catalog, site=site, seed=seed) as session:
+    with open_session(
+        profile, mode, run=run, catalog=catalog, site=site, seed=seed
+    ) as session:
         shell.start(session, site_of(profile, site), simple=simple)

@@ -12,6 +12,7 @@ from acctwin.cli.data import data
 from acctwin.cli.demo import demo
 from acctwin.cli.import_mml import import_mml
 from acctwin.cli.ipython import ipython
+from acctwin.cli.loco import loco
 from acctwin.cli.runs import runs
 from acctwin.cli.serve import serve
 from acctwin.cli.show import show
@@ -41,6 +42,7 @@ app.command()(check)
 app.command()(show)
 app.command()(runs)
 app.command()(ipython)
+app.command()(loco)
 app.command("import-mml")(import_mml)
 app.add_typer(serve, name="serve")
 app.add_typer(data, name="data")

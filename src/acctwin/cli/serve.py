@@ -21,6 +21,9 @@ Site = Annotated[
 ]
 Interface = Annotated[str, typer.Option(help="Address of the interface to serve on.")]
 ReadOnly = Annotated[bool, typer.Option("--read-only", help="Nobody can write.")]
+LogPuts = Annotated[
+    bool, typer.Option("--log-puts", help="Write every put to the standard error.")
+]
 UntilEof = Annotated[
     bool, typer.Option("--until-eof", help="End when the standard input ends.")
 ]
@@ -33,6 +36,7 @@ def epics(
     site: Site = None,
     interface: Interface = "127.0.0.1",
     read_only: ReadOnly = False,
+    log_puts: LogPuts = False,
     until_eof: UntilEof = False,
 ) -> None:
     """Serve a machine over Channel Access and PV Access.
@@ -43,6 +47,7 @@ def epics(
     from acctwin.servers import epics_ioc
     from acctwin.servers.serving import Options
 
+    _begin(log_puts)
     options = Options(seed, interface, read_only, until_eof)
     epics_ioc.serve(load_profile(profile, site), options)
 
@@ -60,6 +65,7 @@ def tango(
         bool, typer.Option("--database", help="Use the database of $TANGO_HOST.")
     ] = False,
     read_only: ReadOnly = False,
+    log_puts: LogPuts = False,
     until_eof: UntilEof = False,
 ) -> None:
     """Serve a machine over Tango, without a database unless told otherwise.
@@ -70,6 +76,20 @@ def tango(
     from acctwin.servers import tango_server
     from acctwin.servers.serving import Options
 
+    _begin(log_puts)
     options = Options(seed, interface, read_only, until_eof)
     checked = load_profile(profile, site)
     tango_server.serve(checked, options, port=port, database=database)
+
+
+def _begin(log_puts: bool) -> None:
+    """Have the puts of clients written, if that is wanted."""
+    if not log_puts:
+        return
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s put %(message)s"))
+    logger = logging.getLogger("acctwin.served_puts")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

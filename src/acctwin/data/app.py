@@ -29,6 +29,7 @@ def build_app(folder: StoreFolder, database: str | None = None) -> Any:
     Raises:
         DataError: The database cannot be used, or the store has its runs elsewhere.
     """
+    check_database(folder, database)
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from tiled.catalog import from_uri
     from tiled.config import Authentication
@@ -37,7 +38,6 @@ def build_app(folder: StoreFolder, database: str | None = None) -> Any:
 
     root = make_private(folder.tiled.resolve())
     arrays = make_private(folder.arrays.resolve())
-    check_database(folder, database)
     if database is None:
         catalogue, tables = _files(root)
     else:
@@ -85,11 +85,11 @@ def check_database(folder: StoreFolder, database: str | None) -> None:
 
 def without_password(database: str | None) -> str | None:
     """Return the address of a database without its password."""
-    if database is None:
-        return None
+    if database is None or "@" not in database:
+        return database
     parts = urlsplit(database)
-    user, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}"))
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}"))
 
 
 def _files(root: Path) -> tuple[str, str]:
@@ -121,6 +121,7 @@ def _postgresql(database: str) -> str:
     Raises:
         DataError: It cannot be reached, or is of another version of Tiled.
     """
+    from asyncpg import PostgresError
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncEngine
     from tiled.alembic_utils import DatabaseUpgradeNeeded, UninitializedDatabase
@@ -144,7 +145,7 @@ def _postgresql(database: str) -> str:
             f"{without_password(uri)} was made by another version of Tiled: back it "
             f"up and run `tiled catalog upgrade-database` ({error})"
         ) from error
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, PostgresError, SQLAlchemyError) as error:
         raise DataError(
             f"the database {without_password(uri)} cannot be used: {error}. It must "
             "exist, and its user must own it."

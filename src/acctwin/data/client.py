@@ -42,14 +42,33 @@ def open_broker(catalog: Any) -> Any:
     return Broker(_with_own_classes(catalog))
 
 
-def _with_own_classes(catalog: Any) -> Any:
+def without_streaming(catalog: Any) -> Any:
+    """Return the catalogue for writing to a server that streams to nobody.
+
+    Tiled's writer ends the stream of each array with a request of its own. A server
+    without a cache for streams, such as that of a folder, has nothing to end.
+    """
+
+    def quiet(kind: type) -> type:
+        return type(kind.__name__, (kind,), {"close_stream": lambda self: None})
+
+    shared = catalog.structure_clients
+    return _with_own_classes(catalog, array=quiet(shared["array"]))
+
+
+def _with_own_classes(catalog: Any, **classes: type) -> Any:
     """Return the catalogue with a table of client classes of its own.
 
     databroker asks for runs of an older kind by writing into that table, which is
     one for the whole process: every other catalogue would change with it.
+
+    Args:
+        catalog: A Tiled client.
+        classes: Classes that are different in it, by structure family.
     """
     from tiled.utils import OneShotCachedMap
 
     shared = catalog.structure_clients
-    own = OneShotCachedMap({key: lambda key=key: shared[key] for key in shared})
-    return catalog.new_variation(structure_clients=own)
+    own = {key: lambda key=key: shared[key] for key in shared}
+    own |= {key: lambda kind=kind: kind for key, kind in classes.items()}
+    return catalog.new_variation(structure_clients=OneShotCachedMap(own))

@@ -97,6 +97,9 @@ class References:
         mode: Of the real machine, or the simulated one: neither is a reference for
             the other.
         deadline_s: How long to wait for the Tiled server [s].
+
+    Attributes:
+        is_frozen: They can be used and not changed, as on a run that is replayed.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class References:
     ) -> None:
         self.machine, self.operational_mode = machine, operational_mode
         self.mode: Mode = mode
+        self.is_frozen = False
         self._store, self._deadline_s = store, deadline_s
         self._read: dict[str, dict[str, Any] | None] = {}
 

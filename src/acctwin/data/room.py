@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,21 @@ from acctwin.errors import DataError
 
 RESERVE_BYTES = 64 * 1024
 """Kept free for the stop documents of open runs."""
+FREE_BYTES = 10_000_000
+"""With less on its disk a store cannot do its work."""
 WAITING_BYTES = 10_000_000_000
 """What may wait for Tiled in a store if the profile does not say."""
+
+
+def low_disk(folder: Path) -> str:
+    """Return a sentence when the disk of a folder is nearly full, else nothing."""
+    free = shutil.disk_usage(folder).free
+    if free >= FREE_BYTES:
+        return ""
+    return (
+        f"only {free / 1e6:.1f} MB are free on the disk of {folder}, "
+        f"{FREE_BYTES / 1e6:.0f} MB are needed"
+    )
 
 
 class Reserve:

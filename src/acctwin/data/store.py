@@ -71,8 +71,10 @@ class Store:
         self._catalog: Any = None
         self._catalog_uri = ""
         self._closing = False
+        # What is removed at close goes to Tiled only if somebody asks for it there.
         self._service = ServiceProcess(
-            ServiceConfig(str(folder.root), self.session_id, url, api_key)
+            ServiceConfig(str(folder.root), self.session_id, url, api_key),
+            at_once=not temporary,
         )
 
     @classmethod

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acctwin.data.client import without_streaming
 from acctwin.data.exact import METADATA, Marker
 from acctwin.data.folders import DONE, OPEN, REFUSED, UPLOADED
 from acctwin.data.journal import JournalReader, run_files
 from acctwin.data.orphans import adopt_orphan
+from acctwin.data.room import low_disk
 from acctwin.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ BATCH_EVENTS = 256
 """Events in one write. Each array of a batch is one request and one file."""
 KEPT_RUNS = 50
 """Uploaded runs that stay readable without Tiled."""
-FREE_BYTES = 10_000_000
-"""With less on its disk the Tiled server of a folder is not blamed on the run."""
 TRIES = 3
 """How often Tiled may refuse a run before it is put aside."""
 
@@ -43,6 +42,7 @@ class RunUpload:
         self._reader = JournalReader(path)
         self._catalog = catalog
         self._writer: Any = None
+        self._found: Any = None
         self._events: Counter[str] = Counter()
         self._streams: dict[str, str] = {}
         self._stop: dict[str, Any] | None = None
@@ -55,7 +55,7 @@ class RunUpload:
             path: Where the file is now; it is renamed when the run stops.
         """
         self._reader.path = path
-        is_new = self._writer is None and not is_stopped(self._catalog, path)
+        is_new = self._writer is None and not self._is_stopped(path)
         for name, doc in self._reader.new_documents():
             self._count(name, doc)
             if is_new or self._writer is not None:
@@ -64,6 +64,12 @@ class RunUpload:
             return False
         self._verify()
         return True
+
+    def _is_stopped(self, path: Path) -> bool:
+        """Whether Tiled already has the stop document of a finished file's run."""
+        self._found = find(self._catalog, self.uid)
+        is_whole = self._found is not None and bool(self._found.metadata.get("stop"))
+        return is_whole and path.suffix == DONE
 
     def _send(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
@@ -78,16 +84,19 @@ class RunUpload:
     def _begin(self) -> None:
         from bluesky_tiled_plugins import TiledWriter
 
-        if (part := find(self._catalog, self.uid)) is not None:
+        if self._found is not None:
             log.info("run %s was uploaded in part before: replaced", self.uid)
-            part.delete(recursive=True, external_only=False)
+            self._found.delete(recursive=True, external_only=False)
         if self._arrays is not None and (left := self._arrays / self.uid).exists():
             log.info("run %s left files without an entry: removed", self.uid)
             shutil.rmtree(left)
         # Without max_array_size=0 short arrays become text; our documents are of
         # today's schema, so the normalizer would only copy and check them again.
+        target = (
+            self._catalog if self._arrays is None else without_streaming(self._catalog)
+        )
         self._writer = TiledWriter(
-            self._catalog, batch_size=BATCH_EVENTS, max_array_size=0, normalizer=None
+            target, batch_size=BATCH_EVENTS, max_array_size=0, normalizer=None
         )
 
     def _count(self, name: str, doc: dict[str, Any]) -> None:
@@ -106,13 +115,22 @@ class RunUpload:
         if run is None or not run.metadata.get("stop"):
             raise DataError(f"run {self.uid} has no stop document in Tiled")
         for stream, sent in self._events.items():
-            stored = len(run.base[stream].base["internal"].read(["seq_num"]))
+            stored = self._stored(stream)
             if stored != sent:
                 run.delete(recursive=True, external_only=False)
                 raise DataError(
                     f"run {self.uid}, stream {stream!r}: Tiled had {stored} events, "
                     f"the journal {sent}"
                 )
+
+    def _stored(self, stream: str) -> int:
+        """Return how many events of a stream Tiled has."""
+        # A stream of more than a thousand columns is in several tables.
+        for name in ("internal", "internal_0"):
+            table = find(self._catalog, self.uid, stream, name)
+            if table is not None:
+                return len(table.read(["seq_num"]))
+        return 0
 
 
 class Uploader:
@@ -202,14 +220,8 @@ class Uploader:
         """
         if self._arrays is None or not self._arrays.exists():
             return
-        free = shutil.disk_usage(self._arrays).free
-        if free < FREE_BYTES:
-            raise OSError(
-                errno.ENOSPC,
-                f"{os.strerror(errno.ENOSPC)}: {free / 1e6:.1f} MB are free, the Tiled "
-                f"server needs {FREE_BYTES / 1e6:.0f} MB",
-                str(self._arrays),
-            ) from error
+        if low := low_disk(self._arrays):
+            raise OSError(errno.ENOSPC, low) from error
 
     def _refuse(self, path: Path, reason: str) -> None:
         """Put a run aside, so that it does not hold up the others."""
@@ -229,23 +241,15 @@ class Uploader:
             item.unlink()
 
 
-def find(catalog: Any, uid: str) -> Any:
-    """Return the Tiled client of a run, None when there is no such run."""
+def find(catalog: Any, *path: str) -> Any:
+    """Return the Tiled client of a run or a part of it, None when it is not there."""
     # The catalogue's own [] would search for partial uids after a miss.
     from tiled.client.container import Container
 
     try:
-        return Container.__getitem__(catalog, uid)
+        return Container.__getitem__(catalog, path)
     except KeyError:
         return None
-
-
-def is_stopped(catalog: Any, path: Path) -> bool:
-    """Whether Tiled already has the stop document of a finished file's run."""
-    if path.suffix != DONE:
-        return False
-    run = find(catalog, path.stem)
-    return run is not None and bool(run.metadata.get("stop"))
 
 
 def is_temporary(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from acctwin.data.folders import (
 )
 from acctwin.data.frames import count_frames
 from acctwin.data.journal import start_time
+from acctwin.data.room import low_disk
 from acctwin.data.store import WAIT_S, Store
 from acctwin.errors import DataError
 
@@ -93,6 +94,7 @@ def deliver(
             last = now
             return not any(item.is_stuck for item in left)
 
+        is_delivered()
         store.connect(timeout_s)
         if store.wait(is_delivered, timeout_s):
             return waiting(store.folder)
@@ -109,7 +111,12 @@ def _look(home: Path) -> Waiting:
     files = {suffix: list(home.glob(f"*{suffix}")) for suffix in (OPEN, DONE, REFUSED)}
     every = [path for paths in files.values() for path in paths]
     status = read_json(home / "status.json")
-    reasons = [status.get("error") or "", *status.get("refused", {}).values()]
+    # On a full disk the service cannot even say so.
+    reasons = [
+        low_disk(home),
+        status.get("error") or "",
+        *status.get("refused", {}).values(),
+    ]
     return Waiting(
         session=home.name,
         is_open=_is_open(home),

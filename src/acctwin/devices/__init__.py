@@ -4,6 +4,7 @@ from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.magnet import Magnet, MagnetFamily
+from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
 from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Machine
@@ -21,8 +22,10 @@ __all__ = [
     "Magnet",
     "MagnetFamily",
     "Pinger",
+    "ReadableMember",
     "Rf",
     "Selection",
+    "SettableMember",
     "Supply",
     "SupplyFamily",
     "TuneMonitor",

@@ -11,7 +11,6 @@ from ophyd_async.core import (
     AsyncStatus,
     DeviceConnector,
     SignalR,
-    StandardReadable,
     TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
@@ -19,7 +18,7 @@ from ophyd_async.core import StandardReadableFormat as Format
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
 from acctwin.devices.family import Family
-from acctwin.devices.sealed import Sealed
+from acctwin.devices.linked import Linked
 from acctwin.devices.setpoint import device_name
 from acctwin.devices.status import StatusBoard
 
@@ -32,7 +31,7 @@ class BpmInfo:
     s: float
 
 
-class Bpm(Sealed, StandardReadable):
+class Bpm(Linked):
     """One beam position monitor.
 
     Attributes:
@@ -61,7 +60,7 @@ class Bpm(Sealed, StandardReadable):
     @AsyncStatus.wrap
     async def trigger(self) -> None:
         """Wait for a reading that is newer than this call."""
-        await self.acquire.trigger()
+        await self._over(self.acquire.trigger)
 
 
 class Bpms(Family[Bpm]):
@@ -93,7 +92,7 @@ class Bpms(Family[Bpm]):
     @AsyncStatus.wrap
     async def trigger(self) -> None:
         """Wait for readings that are newer than this call."""
-        await self.acquire.trigger()
+        await self._over(self.acquire.trigger)
 
     def columns(self) -> tuple[Column, ...]:
         """Return what a response measurement may take from an event."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: How the source of a signal begins that nothing stands behind, where devices are now.
+NOWHERE = "nowhere://"
+
 
 @dataclass(frozen=True)
 class Channel:

@@ -8,16 +8,15 @@ from ophyd_async.core import (
     AsyncStatus,
     DeviceConnector,
     SignalR,
-    StandardReadable,
     TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
-from acctwin.devices.sealed import Sealed
+from acctwin.devices.linked import Linked
 
 
-class Dcct(Sealed, StandardReadable):
+class Dcct(Linked):
     """Direct-current transformer.
 
     Attributes:
@@ -36,4 +35,4 @@ class Dcct(Sealed, StandardReadable):
     @AsyncStatus.wrap
     async def trigger(self) -> None:
         """Wait for a current that is newer than this call."""
-        await self.acquire.trigger()
+        await self._over(self.acquire.trigger)

@@ -9,19 +9,18 @@ from ophyd_async.core import (
     AsyncStatus,
     DeviceConnector,
     SignalR,
-    StandardReadable,
     TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
-from acctwin.devices.sealed import Sealed
+from acctwin.devices.linked import Linked
 
 UNIT = "m rad"
 
 
-class EmittanceMonitor(Sealed, StandardReadable):
+class EmittanceMonitor(Linked):
     """Emittances of the stored beam.
 
     Attributes:
@@ -41,7 +40,7 @@ class EmittanceMonitor(Sealed, StandardReadable):
     @AsyncStatus.wrap
     async def trigger(self) -> None:
         """Wait for emittances that are newer than this call."""
-        await self.acquire.trigger()
+        await self._over(self.acquire.trigger)
 
     def columns(self) -> tuple[Column, ...]:
         """Return what a response measurement may take from an event."""

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from bluesky.protocols import Reading
 from event_model import DataKey
-from ophyd_async.core import DeviceConnector, StandardReadable
+from ophyd_async.core import DeviceConnector
 
 from acctwin.devices.bounds import Bounds
-from acctwin.devices.sealed import Sealed
+from acctwin.devices.linked import Linked
 from acctwin.devices.selection import Named, Selection
 from acctwin.devices.setpoint import Settable, device_name
 from acctwin.devices.status import StatusBoard
@@ -22,7 +22,7 @@ from acctwin.names import BoolArray, FloatArray
 MemberT = TypeVar("MemberT")
 
 
-class Family(Sealed, StandardReadable, Generic[MemberT]):
+class Family(Linked, Generic[MemberT]):
     """Devices of one kind, in s order, read and set as arrays.
 
     The arrays always cover the whole family; devices whose status is bad are left

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ophyd_async.core import DEFAULT_TIMEOUT as CONNECT_TIMEOUT_S
-from ophyd_async.core import Device, DeviceMock
+from ophyd_async.core import Device, DeviceMock, StandardReadable
 
 from acctwin.analysis.optics import LocalOptics
 from acctwin.defaults import Defaults
@@ -16,6 +16,7 @@ from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.family import Family
 from acctwin.devices.magnet import MagnetFamily
+from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
 from acctwin.devices.rf import Rf
 from acctwin.devices.sealed import Sealed
@@ -101,9 +102,11 @@ class References(Protocol):
 
     Attributes:
         operational_mode: The optics mode that they are for.
+        is_frozen: Whether they cannot be changed from here.
     """
 
     operational_mode: str
+    is_frozen: bool
 
     def current(self, kind: str) -> str | None:
         """Return the uid of the reference of a kind, None when there is none."""
@@ -118,6 +121,7 @@ class NoReferences:
     """The references of a machine that is not in a session: there are none."""
 
     operational_mode = ""
+    is_frozen = False
 
     def current(self, kind: str) -> str | None:
         """Return None."""
@@ -146,6 +150,7 @@ class Machine(Sealed):
         emittance: The emittance monitor, where there is one.
         turns: The turn-by-turn records of the BPMs, where they take any.
         pinger_x, pinger_y: The kick of a turn-by-turn record, where there is one.
+        members: Devices beside the families, by name: ``machine.members["scraper"]``.
         status: Which devices are good.
         defaults: What plans do when they are not told.
         design: The design model, for predictions.
@@ -182,9 +187,11 @@ class Machine(Sealed):
         defaults: Defaults,
         design: Design,
         runs: Runs,
+        members: Mapping[str, SettableMember | ReadableMember] = {},
     ) -> None:
         self.title = title
         self.families = dict(families)
+        self.members = dict(members)
         self.elements = dict(elements)
         self.status = status
         self.defaults = defaults
@@ -199,14 +206,16 @@ class Machine(Sealed):
             setattr(self, name, device)
 
     def __getitem__(self, name: str) -> Any:
-        for there in (self.families, self.elements, dict(self.children())):
+        children = dict(self.children())
+        for there in (self.families, self.elements, self.members, children):
             if name in there:
                 return there[name]
-        known = [*self.families, *dict(self.children()), *self.elements]
+        known = [*self.families, *children, *self.members, *self.elements]
         raise UnknownName(f"family or device of {self.title}", name, known)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.families or name in self.elements
+        there = (self.families, self.elements, self.members)
+        return any(name in devices for devices in there)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "families" not in self.__dict__:
@@ -235,9 +244,20 @@ class Machine(Sealed):
         return tuple(getattr(self, name) for name in names if self.has(name))
 
     def baseline(self) -> tuple[Settable, ...]:
-        """Return what every run records at its start and end: setpoints, currents."""
+        """Return what every run records at its start and end: setpoints, currents.
+
+        Members too, those that are there.
+        """
         supplies = (self.supplies,) if self.has("supplies") else ()
-        return (*self.setpoints(), *supplies)
+        there = [member for member in self.members.values() if member.is_there]
+        settable = [member for member in there if isinstance(member, Settable)]
+        return (*self.setpoints(), *supplies, *settable)
+
+    def recorded(self) -> tuple[StandardReadable, ...]:
+        """Return the baseline, and the members that are only read."""
+        members = self.members.values()
+        only_read = [m for m in members if isinstance(m, ReadableMember) and m.is_there]
+        return (*self.baseline(), *only_read)
 
     def everything(self) -> list[Device]:
         """Return every family, device, supply and instrument, each once."""
@@ -248,6 +268,7 @@ class Machine(Sealed):
             *families,
             *(supplies for supplies in behind if supplies is not None),
             *self.elements.values(),
+            *self.members.values(),
         )
         return list({id(device): device for device in devices}.values())
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -16,14 +17,13 @@ from ophyd_async.core import (
     DeviceConnector,
     SignalR,
     SignalRW,
-    StandardReadable,
     wait_for_value,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.defaults import WaitDefaults
 from acctwin.devices.bounds import Bounds
-from acctwin.devices.sealed import Sealed
+from acctwin.devices.linked import Linked
 from acctwin.devices.status import StatusBoard
 from acctwin.errors import DeviceError
 from acctwin.names import FloatArray
@@ -31,7 +31,7 @@ from acctwin.names import FloatArray
 log = logging.getLogger(__name__)
 
 
-class Settable(Sealed, StandardReadable):
+class Settable(Linked):
     """A device, or a family of devices, that can be set and waited for.
 
     A move is done when every |setpoint − readback| is within tolerance, or, where
@@ -86,6 +86,9 @@ class Settable(Sealed, StandardReadable):
             DeviceError: The readback did not arrive within the profile's time-out.
         """
         wanted = self.bounds.check(value)
+        await self._over(partial(self._go_to, wanted))
+
+    async def _go_to(self, wanted: FloatArray) -> None:
         setpoint, readback = self._signals()
         await setpoint.set(self._as_signal_value(wanted), timeout=self.waits.timeout_s)
         if self.waits.done == "flag":
@@ -97,6 +100,9 @@ class Settable(Sealed, StandardReadable):
 
     async def locate(self) -> Location[Any]:
         """Return the present setpoint and readback."""
+        return await self._over(self._present)
+
+    async def _present(self) -> Location[Any]:
         setpoint, readback = self._signals()
         return Location(
             setpoint=await setpoint.get_value(cached=False),

@@ -51,4 +51,4 @@ class TurnByTurn(Family[Bpm]):
     @AsyncStatus.wrap
     async def trigger(self) -> None:
         """Fire the pinger and wait for the record."""
-        await self.acquire.trigger()
+        await self._over(self.acquire.trigger)

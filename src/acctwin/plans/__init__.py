@@ -17,6 +17,8 @@ from acctwin.plans.cycle import cycle
 from acctwin.plans.dispersion import measure_dispersion
 from acctwin.plans.feedback import orbit_feedback
 from acctwin.plans.lifetime import measure_lifetime
+from acctwin.plans.loco import measure_loco
+from acctwin.plans.loco_apply import apply_loco
 from acctwin.plans.machine_state import compare_machine, save_machine
 from acctwin.plans.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.reference import promote_reference, roll_back_reference
@@ -31,6 +33,7 @@ from acctwin.plans.tune_response import measure_tune_response
 from acctwin.plans.tune_step import step_tune
 
 __all__ = [
+    "apply_loco",
     "bba",
     "center_rf",
     "compare_machine",
@@ -42,6 +45,7 @@ __all__ = [
     "measure_coupling",
     "measure_dispersion",
     "measure_lifetime",
+    "measure_loco",
     "measure_orbit",
     "measure_orbit_response",
     "measure_response",

@@ -9,6 +9,7 @@ import numpy as np
 from bluesky.utils import MsgGenerator
 
 from acctwin.devices.magnet import Magnet, MagnetFamily
+from acctwin.devices.member import SettableMember
 from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
@@ -17,8 +18,8 @@ from acctwin.errors import PlanError
 from acctwin.names import FloatArray
 from acctwin.plans.stubs import setpoints
 
-Actuators: TypeAlias = MagnetFamily | SupplyFamily | Selection | Magnet | Supply | Rf
-Knob: TypeAlias = Magnet | Supply | Rf
+Knob: TypeAlias = Magnet | Supply | Rf | SettableMember
+Actuators: TypeAlias = MagnetFamily | SupplyFamily | Selection | Knob
 Units: TypeAlias = Literal["physics", "hardware"]
 
 
@@ -125,7 +126,7 @@ def magnets_of_supplies(machine: Machine) -> dict[str, set[str]]:
 
 
 def _supplies_of(actuator: Actuators) -> Sequence[Actuators]:
-    if isinstance(actuator, Rf | Supply | SupplyFamily):
+    if isinstance(actuator, Rf | Supply | SupplyFamily | SettableMember):
         return [actuator]
     if isinstance(actuator, Magnet):
         if not actuator.supplies:

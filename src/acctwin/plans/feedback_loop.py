@@ -143,7 +143,9 @@ class Loop:
         dcct = [machine.dcct] if self.pace.min_current_a > 0.0 else []
         self.note.values["beam_losses"] = self.beam_losses
         try:
-            event = yield from take([self.note, machine.bpms, *dcct, *task.devices])
+            event = yield from take(
+                [self.note, machine.bpms, *dcct, *task.devices], waits=False
+            )
         except BeamLost as error:
             return None, str(error)
         check_arrived(task.devices, event)

@@ -133,7 +133,7 @@ def _watch(dcct: Dcct, wanted: LifetimeDefaults) -> MsgGenerator[Decline]:
 def _read(dcct: Dcct) -> MsgGenerator[tuple[float, float]]:
     """Return the time stamp [s] and the value [A] of a fresh reading."""
     yield Msg("checkpoint")
-    readings = yield from take_stamped([dcct])
+    readings = yield from take_stamped([dcct], waits=False)
     reading = readings[_KEY]
     return reading["timestamp"], reading["value"]
 

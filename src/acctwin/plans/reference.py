@@ -60,8 +60,8 @@ def promote_reference(
 
     Raises:
         UnknownName: There is no such run.
-        PlanError: The run failed, is of another machine or operational mode, or of a
-            plan that does not make this kind.
+        PlanError: The run failed, is of another machine or operational mode, of a
+            plan that does not make this kind, or of a replay; or the machine is one.
     """
     if not kind.isidentifier():
         raise PlanError(f"the kind of a reference is a word, not {kind!r}")
@@ -70,6 +70,7 @@ def promote_reference(
     refuse_unfinished(run)
     _refuse_other_mode(machine, run)
     _refuse_useless(kind, run)
+    _refuse_replay(run)
     return (yield from _say(machine, kind, run.uid, "promote", reason))
 
 
@@ -88,7 +89,7 @@ def roll_back_reference(
         reason: Why, for those who come after.
 
     Raises:
-        PlanError: There is no reference of this kind.
+        PlanError: There is no reference of this kind, or the machine is a replay.
         DataError: The catalogue cannot be asked what was before.
     """
     history = yield from ask(lambda: machine.references.history(kind))
@@ -149,9 +150,23 @@ def _refuse_useless(kind: str, run: Run) -> None:
         )
 
 
+def _refuse_replay(run: Run) -> None:
+    if run.start.get("mode") == "replay":
+        raise PlanError(
+            f"run {run.uid} was made on a stored run, in replay: it says nothing new "
+            "about the machine, and cannot be a reference"
+        )
+
+
 def _say(
     machine: Machine, kind: str, reference: str, action: Action, reason: str
 ) -> MsgGenerator[ReferenceResult]:
+    if machine.references.is_frozen:
+        raise PlanError(
+            "the devices are on a stored run, in replay: references are not changed "
+            "from here; switch_to_physics() or switch_to_hardware() first"
+        )
+
     def body(uid: str) -> MsgGenerator[ReferenceResult]:
         yield from ()
         return ReferenceResult(kind, reference, action, uid)

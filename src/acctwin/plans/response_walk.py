@@ -206,7 +206,8 @@ def walk(job: Job, taken: Taken, note: Note, uid: str) -> MsgGenerator[ResponseR
 
 def _walk(job: Job, begin: list[float], note: Note) -> MsgGenerator[list[Reading]]:
     events: list[Reading] = []
-    devices = [note, *job.monitors, *job.recorded]
+    others = [device for device in job.recorded if device not in job.monitors]
+    devices = [note, *job.monitors, *others]
     for index, (knob, start) in enumerate(zip(job.knobs, begin, strict=True)):
         for offset in job.offsets:
             yield Msg("checkpoint")

@@ -13,6 +13,7 @@ from bluesky.utils import MsgGenerator
 from acctwin.analysis.machine_state import FamilyState, MachineState
 from acctwin.data.runs import Run, Stream
 from acctwin.devices.family import SettableFamily
+from acctwin.devices.member import SettableMember
 from acctwin.devices.rf import Rf
 from acctwin.devices.ring import Machine
 from acctwin.errors import DataError, PlanError
@@ -96,7 +97,8 @@ def names_of(device: Any) -> tuple[str, ...]:
     """Return the names of the members of a family, or of one device."""
     if isinstance(device, SettableFamily):
         return device.names
-    return (device.name if isinstance(device, Rf) else device.info.name,)
+    is_alone = isinstance(device, Rf | SettableMember)
+    return (device.name if is_alone else device.info.name,)
 
 
 def title_of(device: Any) -> str:
@@ -138,7 +140,7 @@ def _stored_families(stream: Stream) -> Iterator[FamilyState]:
     """Yield the families, and the RF, of the first event of a stream."""
     for key in stream.names:
         family, _, what = key.rpartition("_")
-        if what not in ("strength", "current", "frequency"):
+        if what not in ("strength", "current", "frequency", "value"):
             continue
         if f"{family}_readback" not in stream.names:
             continue

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import bluesky.plan_stubs as bps
@@ -18,7 +19,8 @@ from bluesky.utils import (
     RequestStop,
 )
 
-from acctwin.errors import AcctwinError
+from acctwin.errors import AcctwinError, BeamLost
+from acctwin.plans.beam import watch_of, with_beam
 
 T = TypeVar("T")
 
@@ -45,11 +47,15 @@ def in_run(
 
     def failed(error: Exception) -> MsgGenerator[None]:
         yield Msg("rewindable", None, True)
-        if isinstance(error, RequestAbort | RequestStop):
-            yield from bps.close_run(exit_status=error.exit_status)
-        else:
-            reason = f"{type(error).__name__}: {error}"
-            yield from bps.close_run(exit_status="fail", reason=reason)
+        try:
+            if isinstance(error, RequestAbort | RequestStop):
+                yield from bps.close_run(exit_status=error.exit_status)
+            else:
+                reason = f"{type(error).__name__}: {error}"
+                yield from bps.close_run(exit_status="fail", reason=reason)
+        except AcctwinError as late:
+            # The RunEngine closes the run; the first error says more than this one.
+            log.warning("the state at the end was not recorded: %s", late)
 
     def done() -> MsgGenerator[None]:
         yield Msg("rewindable", None, True)
@@ -60,24 +66,32 @@ def in_run(
     )
 
 
-def take(devices: Sequence[Any], stream: str = "primary") -> MsgGenerator[Reading]:
-    """Trigger, read and save some devices as one event; return the values."""
-    readings = yield from take_stamped(devices, stream)
+def take(
+    devices: Sequence[Any], stream: str = "primary", *, waits: bool = True
+) -> MsgGenerator[Reading]:
+    """Trigger, read and save some devices as one event; return the values.
+
+    Args:
+        devices: What is read.
+        stream: Of the event.
+        waits: Whether a lost beam is waited for where the profile says so.
+    """
+    readings = yield from take_stamped(devices, stream, waits=waits)
     return {key: item["value"] for key, item in readings.items()}
 
 
 def take_stamped(
-    devices: Sequence[Any], stream: str = "primary"
+    devices: Sequence[Any], stream: str = "primary", *, waits: bool = True
 ) -> MsgGenerator[Mapping[str, Mapping[str, Any]]]:
     """Do as :func:`take`; return ``value`` and ``timestamp`` [s] of each data key."""
-    group = uuid.uuid4().hex
-    waits = False
-    for device in devices:
-        if hasattr(device, "trigger"):
-            yield Msg("trigger", device, group=group)
-            waits = True
-    if waits:
-        yield from wait_for(group)
+    watch = watch_of(devices) if waits else None
+    return (yield from with_beam(watch, partial(_event, devices, stream)))
+
+
+def _event(
+    devices: Sequence[Any], stream: str
+) -> MsgGenerator[Mapping[str, Mapping[str, Any]]]:
+    yield from _trigger([device for device in devices if hasattr(device, "trigger")])
     readings: dict[str, Mapping[str, Any]] = {}
     try:
         yield Msg("create", None, name=stream)
@@ -88,6 +102,20 @@ def take_stamped(
         raise
     yield Msg("save")
     return readings
+
+
+def _trigger(devices: Sequence[Any]) -> MsgGenerator[None]:
+    """Have some devices take a reading, and wait for all of them."""
+    group, statuses = uuid.uuid4().hex, list[Any]()
+    for device in devices:
+        statuses.append((yield Msg("trigger", device, group=group)))
+    if not statuses:
+        return
+    try:
+        yield from wait_for(group)
+    except BeamLost:
+        yield from _let_finish(group, statuses)
+        raise
 
 
 def move(settings: Iterable[tuple[Any, Any]]) -> MsgGenerator[None]:
@@ -132,7 +160,7 @@ def _let_finish(group: str, statuses: Sequence[Any]) -> MsgGenerator[None]:
                 yield Msg("wait_for", None, [_finished(status) for status in pending])
             yield Msg("null")
         except FailedStatus as late:
-            log.warning("another move failed while a plan was stopped: %s", late)
+            log.warning("another operation failed while a plan was stopped: %s", late)
         else:
             return
 

@@ -103,11 +103,15 @@ def _brief(found: Any) -> str:
 def _section(way: Way) -> type[BaseModel] | None:
     """Return the part of the schema that a way leads to."""
     section: type[BaseModel] | None = ProfileFile
-    for step in way:
+    steps = iter(way)
+    for step in steps:
         if section is None or isinstance(step, int):
             continue
         known = section.model_fields.get(step)
         section = _model_in(known.annotation) if known else None
+        is_named = known is not None and typing.get_origin(known.annotation) is dict
+        if is_named and next(steps, None) is None:
+            return None  # the way leads to the names, and not to one of them
     return section
 
 

@@ -90,6 +90,9 @@ class Control:
             new value for so long is read as it is.
         updates: How many new values of a monitor to wait for when a fresh reading is
             wanted: the first may have begun before.
+        on_link_loss: ``"end"``: a plan that finds the link lost ends; ``"wait"``: it
+            stays where it is until the machine is back, as it was.
+        link_wait_s: How long it stays at most [s].
     """
 
     backend: Protocol = "ca"
@@ -101,6 +104,8 @@ class Control:
     tango_server: str | None = None
     update_s: float = 1.0
     updates: int = 2
+    on_link_loss: Literal["end", "wait"] = "end"
+    link_wait_s: float = 600.0
 
     def protocol(self, kind: str) -> Protocol:
         """Return how a kind of device is spoken to."""

@@ -28,6 +28,7 @@ from acctwin.profiles.cross import (
 from acctwin.profiles.document import Document, read_document
 from acctwin.profiles.files import Text, read_text
 from acctwin.profiles.machine import Tables, read_machine
+from acctwin.profiles.member_faults import member_faults
 from acctwin.profiles.powering import power_faults
 from acctwin.profiles.profile import (
     BpmRow,
@@ -134,6 +135,7 @@ def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
     ]
     cells = [line.row.cells.get("families") for line in tables.lines]
     families = {name for cell in cells if cell for name in cell.text.split()}
+    faults += member_faults(document, names | families)
     if families:
         faults += unknown_families(document, families)
     if tables.has_supplies:
@@ -154,6 +156,7 @@ def _profile(
 ) -> Profile:
     from acctwin.profiles.schema_control import to_control
     from acctwin.profiles.schema_data import to_data
+    from acctwin.profiles.schema_members import to_members
     from acctwin.profiles.values import (
         to_defaults,
         to_diagnostics,
@@ -188,6 +191,7 @@ def _profile(
         diagnostics=to_diagnostics(schema.diagnostics),
         control=to_control(schema.control),
         data=to_data(schema.data),
+        members=to_members(schema.members, document),
     )
 
 

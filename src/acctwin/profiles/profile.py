@@ -21,6 +21,7 @@ from acctwin.defaults import (
 from acctwin.errors import Fault
 from acctwin.names import Component
 from acctwin.profiles.control import Control
+from acctwin.profiles.members import MemberRow
 
 if TYPE_CHECKING:
     from acctwin.calibration.curves import Curve
@@ -333,6 +334,7 @@ class Profile:
         diagnostics: Which further instruments there are.
         control: Where the devices are in the control system, if there is one.
         data: Where runs are kept if a session is not told.
+        members: Devices that are described by classes of classic ophyd.
     """
 
     name: str
@@ -354,6 +356,7 @@ class Profile:
     diagnostics: Diagnostics = Diagnostics()
     control: Control | None = None
     data: DataStore = DataStore()
+    members: tuple[MemberRow, ...] = ()
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the devices of each family, in table order."""
@@ -379,6 +382,7 @@ __all__ = [
     "LatticeSource",
     "MagnetRow",
     "MagnetSpread",
+    "MemberRow",
     "OrbitDefaults",
     "Origin",
     "PingerRow",

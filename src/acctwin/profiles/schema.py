@@ -16,6 +16,7 @@ from acctwin.profiles.profile import (
 from acctwin.profiles.schema_control import ControlSection
 from acctwin.profiles.schema_data import DataSection
 from acctwin.profiles.schema_defaults import DefaultsSection
+from acctwin.profiles.schema_members import MemberSection
 from acctwin.profiles.section import Count, Number, Section, Spread, Whole
 from acctwin.profiles.templates import MOST
 
@@ -212,6 +213,10 @@ class ProfileFile(Section):
     )
     control: ControlSection | None = Field(
         default=None, description="where the devices are in the control system"
+    )
+    members: dict[str, MemberSection] = Field(
+        default_factory=dict[str, MemberSection],
+        description="devices described by classes of classic ophyd, by name",
     )
     data: DataSection = Field(
         default_factory=DataSection, description="where runs are kept"

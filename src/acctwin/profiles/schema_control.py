@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, create_model
 
@@ -68,6 +68,13 @@ class ControlSection(Section):
         default=Control.updates,
         description="new values to wait for when a fresh reading is wanted",
     )
+    on_link_loss: Literal["end", "wait"] = Field(
+        default=Control.on_link_loss,
+        description="end: a plan that finds the link lost ends; wait: it stays there",
+    )
+    link_wait_s: Number = Field(
+        default=Control.link_wait_s, gt=0, description="how long at most [s]"
+    )
     backends: BackendsSection = Field(
         default_factory=BackendsSection, description="by kind of device"
     )
@@ -95,4 +102,6 @@ def to_control(section: ControlSection | None) -> Control | None:
         tango_server=section.tango_server,
         update_s=section.update_s,
         updates=section.updates,
+        on_link_loss=section.on_link_loss,
+        link_wait_s=section.link_wait_s,
     )

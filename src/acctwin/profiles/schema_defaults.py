@@ -11,6 +11,7 @@ from pydantic import Field
 
 from acctwin.defaults import (
     BbaDefaults,
+    BeamDefaults,
     BetaDefaults,
     BumpDefaults,
     ChromaticityDefaults,
@@ -322,6 +323,22 @@ class WaitSection(Section):
     )
 
 
+class BeamSection(Section):
+    """What a reading does when there is no beam."""
+
+    lost: Literal["end", "wait"] = Field(
+        default=BeamDefaults.lost,
+        description="end: the plan ends; wait: read again when the beam is back",
+    )
+    wait_s: Annotated[Number, Field(gt=0)] = Field(
+        default=BeamDefaults.wait_s, description="how long at most [s]"
+    )
+    minimum_a: Spread = Field(
+        default=BeamDefaults.minimum_a,
+        description="from which current on the beam is back [A]",
+    )
+
+
 class DefaultsSection(Section):
     """What a plan does when it is not told."""
 
@@ -365,4 +382,7 @@ class DefaultsSection(Section):
     )
     waits: WaitSection = Field(
         default_factory=WaitSection, description="waiting for readbacks"
+    )
+    beam: BeamSection = Field(
+        default_factory=BeamSection, description="readings without beam"
     )

@@ -8,6 +8,7 @@ client that reads after its put sees what the put did.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ from acctwin.servers.monitors import Watch, emittance_monitor, tune_monitor
 from acctwin.servers.records import Key, Record, Values
 from acctwin.servers.serving import together
 from acctwin.servers.settings import Settings
+
+#: Every put of a client that the machine took: record, old → new.
+puts = logging.getLogger("acctwin.served_puts")
 
 #: Puts that come within this time are solved together [s].
 WINDOW_S = 0.002
@@ -45,6 +49,13 @@ class Update:
 
     values: Values
     beam: str = ""
+
+
+def _shown(values: FloatArray) -> str:
+    """Return values for the log; arrays by their ends."""
+    if len(values) == 1:
+        return f"{values[0]:.9g}"
+    return np.array2string(values, threshold=6, precision=9)
 
 
 class Hub:
@@ -96,9 +107,16 @@ class Hub:
         if record.key == ("turns", "acquire"):
             await self._acquire_turns()
             return
+        old = self._held(record) if puts.isEnabledFor(logging.INFO) else value
         self._settings.put(record.key, record.index, value)
+        puts.info("%s: %s → %s", record.name, _shown(old), _shown(value))
         self._put_at = time.monotonic()
         await self.refresh()
+
+    def _held(self, record: Record) -> FloatArray:
+        """Return what a setpoint is now."""
+        values = self.start_values()[record.key]
+        return values if record.size else values[[record.index]]
 
     def put_fault(self, fault: str, name: str) -> bool:
         """Put in a fault; see :meth:`ServedFaults.do`."""

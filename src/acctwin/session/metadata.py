@@ -35,7 +35,7 @@ def session_metadata(
     Args:
         profile: The machine's profile.
         layout: The design model's.
-        mode: ``"physics"`` or ``"hardware"``.
+        mode: ``"physics"``, ``"hardware"`` or ``"replay"``.
         backends: Where devices are.
         operator: Who runs it; None: the user of this computer.
         seed: Of the simulated machine's imperfections.

@@ -18,6 +18,7 @@ def open_session(
     profile: str | Path,
     mode: Mode = "physics",
     *,
+    run: str | int | None = None,
     catalog: str | Path | None = None,
     site: str | Path | None = None,
     seed: int | None = None,
@@ -28,7 +29,10 @@ def open_session(
 
     Args:
         profile: Name of a profile of the site, or a path.
-        mode: ``"physics"``: the simulated machine; ``"hardware"``: the real one.
+        mode: ``"physics"``: the simulated machine; ``"hardware"``: the real one;
+            ``"replay"``: a stored run.
+        run: With ``mode="replay"``: uid of the run in the catalogue, its beginning,
+            or -1 for the newest.
         catalog: ``"local"``, ``"temporary"``, a folder, or the URL of a Tiled server;
             default: what the profile says in ``data``, else ``"local"``.
         site: Folder with ``devices/ plans/ profiles/``; default: ``$ACCTWIN_SITE``,
@@ -42,10 +46,12 @@ def open_session(
     Raises:
         ConfigError: The profile is wrong; all faults at once.
         UnknownName: There is no such profile.
-        PlanError: ``mode="hardware"`` and the profile has no addresses for it.
+        PlanError: ``mode="hardware"`` and the profile has no addresses for it, or
+            ``mode="replay"`` without a run.
+        DataError: The run is of another machine, or does not say where it stood.
         LinkLost: ``mode="hardware"`` and some addresses do not answer.
     """
-    check_mode(mode)
+    check_mode(mode, run)
     checked = load_profile(profile, site)
     simulation = Simulation(checked, seed) if mode == "physics" else None
     model = EngineProcess(spec_of(checked))
@@ -56,7 +62,8 @@ def open_session(
             checked.data.catalog if catalog is None else catalog,
             waiting_bytes=checked.data.waiting_bytes,
         )
-        plants = Plants(checked, model.layout, simulation, seed)
+        start = mode if run is None else store.run(run)
+        plants = Plants(checked, model.layout, simulation, seed, start)
         return Session(
             checked,
             store,

@@ -1,4 +1,4 @@
-"""What a session's devices are on: the simulated machine, or the real one."""
+"""What a session's devices are on: the simulated machine, the real one, a run."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
+from bluesky.utils import MsgGenerator
 
 from acctwin.backends.control.plant import ControlPlant
 from acctwin.backends.link import Links
 from acctwin.backends.plant import Plant
+from acctwin.backends.replay.plant import ReplayPlant
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.backends.sim.open import Simulation
 from acctwin.backends.sim.plant import SimPlant
+from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.model.engine import Layout
@@ -39,12 +42,14 @@ class Plants:
         simulation: A simulated machine that is starting; None: it is started when it
             is first used.
         seed: Of the simulated machine's imperfections.
+        start: Where the devices are at first: a mode, or a run.
 
     Attributes:
         links: Tie the devices to the plant that they are on.
 
     Raises:
-        PlanError: Without a simulation: the profile has no control system.
+        PlanError: The profile has no control system.
+        DataError: The run is of another machine, or has no baseline.
     """
 
     def __init__(
@@ -53,23 +58,46 @@ class Plants:
         layout: Layout,
         simulation: Simulation | None,
         seed: int | None,
+        start: Mode | Run = "physics",
     ) -> None:
         self._profile, self._layout, self._seed = profile, layout, seed
         self._simulation = simulation
         self._sim: SimPlant | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.links = Links(self._plant("hardware" if simulation is None else "physics"))
+        self.links = Links(self._plant(start))
 
     @property
     def mode(self) -> Mode:
-        """Where the devices are: ``"physics"`` or ``"hardware"``."""
+        """Where the devices are: ``"physics"``, ``"hardware"`` or ``"replay"``."""
+        if self.replayed is not None:
+            return "replay"
         return "hardware" if isinstance(self.links.plant, ControlPlant) else "physics"
+
+    @property
+    def replayed(self) -> str | None:
+        """The uid of the run that the devices are on, None when they are on none."""
+        plant = self.links.plant
+        return plant.uid if isinstance(plant, ReplayPlant) else None
+
+    @property
+    def reference_mode(self) -> Mode:
+        """Whose references count: in replay, those of the machine of the run."""
+        plant = self.links.plant
+        return plant.recorded_mode if isinstance(plant, ReplayPlant) else self.mode
+
+    def rewind(self) -> None:
+        """Give the readings of a run that is replayed from the first one again."""
+        plant = self.links.plant
+        if isinstance(plant, ReplayPlant):
+            plant.tape.rewind()
 
     @property
     def backends(self) -> tuple[str, ...]:
         """Where devices are, for metadata, such as ``("ca", "pva")``."""
         plant = self.links.plant
-        return plant.backends if isinstance(plant, ControlPlant) else ("sim",)
+        if isinstance(plant, ControlPlant):
+            return plant.backends
+        return ("replay",) if isinstance(plant, ReplayPlant) else ("sim",)
 
     @property
     def sim(self) -> SimMachine:
@@ -94,23 +122,27 @@ class Plants:
         self._do(self.links.plant.connect(CONNECT_TIMEOUT_S))
         self._do(machine.connect(timeout=CONNECT_TIMEOUT_S))
 
-    def switch(self, mode: Mode) -> None:
+    def switch(self, where: Mode | Run) -> None:
         """Put all devices on another plant, and leave the one they were on.
 
+        Args:
+            where: A mode, or a run to be replayed.
+
         Raises:
+            DataError: The run is of another machine, or has no baseline.
             PlanError: The profile has no control system.
             LinkLost: The control system does not answer; the devices stay where they
                 are.
         """
-        left, plant = self.links.plant, self._plant(mode)
+        left, plant = self.links.plant, self._plant(where)
         try:
             self._bind(plant)
         except BaseException:
             self._leave(plant)
             raise
         self._leave(left)
-        name, where = self._profile.name, ", ".join(self.backends)
-        log.info("%s is on %s now: %s", name, mode, where)
+        name, backends = self._profile.name, ", ".join(self.backends)
+        log.info("%s is on %s now: %s", name, self.mode, backends)
 
     @contextmanager
     def twin(self, machine: Machine) -> Iterator[SimMachine]:
@@ -125,19 +157,40 @@ class Plants:
         sim = there.sim
         before, kick = sim.supplies.setpoints.copy(), sim.turns.kick.copy()
         count, present = sim.turns.count, before
+        members = there.stand_ins.values()
+        seen = members
         if here is not there:
             found = self._do(_present(machine))
             values = zip(sim.supplies.names, before, strict=True)
             present = np.array([found.get(name, value) for name, value in values])
+            seen = found
             self._bind(there)
         try:
             self._do(_put_all(sim, present))
+            there.stand_ins.put(seen)
             yield sim
         finally:
+            there.stand_ins.put(members)
             sim.turns.kick[:], sim.turns.count = kick, count
             self._do(_put_all(sim, before))
             if here is not there:
                 self._bind(here)
+
+    def wait_for_link(self, allowed: bool) -> None:
+        """Say whether a lost link is waited for from now on, if the profile says so."""
+        plant = self.links.plant
+        if isinstance(plant, ControlPlant):
+            plant.wait_for_link(allowed)
+
+    def is_waiting(self) -> bool:
+        """Tell whether a lost link is being waited for."""
+        plant = self.links.plant
+        return isinstance(plant, ControlPlant) and plant.is_waiting
+
+    def patiently(self, plan: MsgGenerator[T]) -> MsgGenerator[T]:
+        """Run a plan that may wait for a lost link."""
+        self.wait_for_link(True)
+        return (yield from plan)
 
     def close(self) -> None:
         """End connections, and the simulated machine."""
@@ -145,8 +198,10 @@ class Plants:
         if self._simulation is not None:
             self._simulation.close()
 
-    def _plant(self, mode: Mode) -> Plant:
-        if mode == "physics":
+    def _plant(self, where: Mode | Run) -> Plant:
+        if isinstance(where, Run):
+            return ReplayPlant(self._profile, self._layout, where)
+        if where == "physics":
             return self._physics()
         return ControlPlant(self._profile, self._layout)
 
@@ -154,7 +209,8 @@ class Plants:
         if self._sim is None:
             if self._simulation is None:
                 self._simulation = Simulation(self._profile, self._seed)
-            self._sim = SimPlant(self._simulation.machine())
+            members = self._profile.members
+            self._sim = SimPlant(self._simulation.machine(), members)
         return self._sim
 
     def _bind(self, plant: Plant) -> None:
@@ -173,10 +229,15 @@ class Plants:
         return asyncio.run_coroutine_threadsafe(job, self._loop).result()
 
 
-def check_mode(mode: str) -> None:
-    """Raise PlanError if there is no such mode."""
-    if mode not in ("physics", "hardware"):
-        raise PlanError(f"mode is 'physics' or 'hardware', not {mode!r}")
+def check_mode(mode: str, run: str | int | None) -> None:
+    """Raise PlanError if there is no such mode, or a run is missing or too much."""
+    if mode not in get_args(Mode):
+        known = " or ".join(map(repr, get_args(Mode)))
+        raise PlanError(f"mode is {known}, not {mode!r}")
+    if mode == "replay" and run is None:
+        raise PlanError("mode='replay' needs the run that is replayed: run=uid")
+    if mode != "replay" and run is not None:
+        raise PlanError(f"run={run!r} is for mode='replay', and this is {mode!r}")
 
 
 async def _present(machine: Machine) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,36 @@ from acctwin.session.progress import ProgressBar
 
 
 class SessionEngine(RunEngine):
-    """A RunEngine whose aborted runs say why in their stop document."""
+    """A RunEngine whose aborted runs say why in their stop document.
+
+    Attributes:
+        on_end: Called before a plan is ended from outside.
+        is_stuck: Tells whether a plan waits for a machine that is away.
+    """
 
     why = ""
+    on_end: Callable[[], None] = staticmethod(lambda: None)
+    is_stuck: Callable[[], bool] = staticmethod(lambda: False)
+
+    def request_pause(self, defer: bool = False) -> Any:
+        """Pause; at once where the next checkpoint may be far away."""
+        return super().request_pause(defer and not self.is_stuck())
 
     def abort(self, reason: str = "") -> Any:
         """End a paused plan; its run is stored with the reason."""
         self.why = reason
+        self.on_end()
         return super().abort(reason)
+
+    def stop(self) -> Any:
+        """End a paused plan; its run is stored as a success."""
+        self.on_end()
+        return super().stop()
+
+    def halt(self) -> Any:
+        """End a paused plan at once; nothing is put back."""
+        self.on_end()
+        return super().halt()
 
 
 def make_run_engine(
@@ -54,7 +77,12 @@ def make_run_engine(
 
         return (yield from msg_mutator(plan, with_reason))
 
-    engine.preprocessors.append(SupplementalData(baseline=list(machine.baseline())))
+    def with_baseline(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+        # what is recorded depends on where the machine is when the plan begins
+        baseline = SupplementalData(baseline=list(machine.recorded()))
+        return (yield from baseline(plan))
+
+    engine.preprocessors.append(with_baseline)
     engine.preprocessors.append(say_why)
     engine.preprocessors.append(quiet_arrays)
     engine.log.logger.addFilter(_is_news)

@@ -15,7 +15,8 @@ from acctwin.backends.sim.faults import Faults
 from acctwin.backends.sim.machine import SimMachine
 from acctwin.data.marks import load_marks, marks_file, save_marks
 from acctwin.data.references import References
-from acctwin.data.replay import Callback
+from acctwin.data.replay import Callback, replay
+from acctwin.data.runs import Run
 from acctwin.data.store import Store
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
@@ -31,6 +32,7 @@ from acctwin.session import twin
 from acctwin.session.dry_run import DryRun, dry_run
 from acctwin.session.metadata import session_metadata
 from acctwin.session.plants import Plants
+from acctwin.session.replay import of_replay
 from acctwin.session.run_engine import make_run_engine
 from acctwin.session.verbs import Source, What, read_values
 
@@ -63,9 +65,7 @@ class Session:
         self._plants, self._model, self._is_open = plants, model, True
         design, mode = Design(model), plants.mode
         self.machine: Machine = build_machine(profile, plants.links, design, store)
-        self._references = References(
-            store, profile.name, profile.operational_mode, mode=mode
-        )
+        self._references = References(store, profile.name, profile.operational_mode)
         self.machine.references = self._references
         self._keep_marks()
         metadata = session_metadata(
@@ -77,11 +77,16 @@ class Session:
             seed=self._seed_in(mode),
         )
         self.RE = make_run_engine(self.machine, store, metadata, progress=progress)
+        self.RE.preprocessors.append(partial(of_replay, plants))
+        self.RE.preprocessors.append(plants.patiently)
+        self.RE.on_end = partial(plants.wait_for_link, False)
+        self.RE.is_stuck = plants.is_waiting
+        self._say_where()
         plants.connect(self.machine, self.RE.loop)
 
     @property
     def mode(self) -> Mode:
-        """Where the devices are: ``"physics"`` or ``"hardware"``."""
+        """Where the devices are: ``"physics"``, ``"hardware"`` or ``"replay"``."""
         return self._plants.mode
 
     @property
@@ -96,12 +101,12 @@ class Session:
         ``stick``, ``trip`` and ``repair`` supplies by name; let the machine ``drift``.
 
         Raises:
-            PlanError: The session is on hardware.
+            PlanError: The session is on hardware, or on a stored run.
         """
         if self.mode != "physics":
             raise PlanError(
-                "this session is on hardware; faults are for the simulated machine: "
-                "switch_to_physics() first"
+                f"this session is on {self.mode}; faults are for the simulated "
+                "machine: switch_to_physics() first"
             )
         return Faults(self.profile, self._sim)
 
@@ -147,6 +152,21 @@ class Session:
             if isinstance(error.__cause__, AcctwinError):
                 raise error.__cause__ from error
             raise
+
+    def replay(self, run: str | int | Run, *callbacks: Callback) -> None:
+        """Feed a stored run to callbacks, document by document as it was emitted.
+
+        Args:
+            run: A run, its uid or the beginning of it, or an index: -1 is the newest.
+            callbacks: What one would give to :meth:`run`: a ``LiveTable``, a plot, a
+                function of name and document.
+
+        Raises:
+            UnknownName: There is no such run.
+            DataError: The server cannot be reached.
+        """
+        key = run.uid if isinstance(run, Run) else run
+        replay(self.store.documents(key), *callbacks)
 
     def get(
         self, name: Source, what: What = "setpoint", *, units: Units = "physics"
@@ -243,6 +263,25 @@ class Session:
         """
         self._switch("physics")
 
+    def switch_to_replay(self, run: str | int | Run) -> None:
+        """Use a stored run from now on: the devices read what was recorded.
+
+        They stand where they stood when it began. What is set changes which of the
+        recorded readings are given; where nothing was recorded, a reading is an
+        error that says what is the nearest.
+
+        Args:
+            run: A run, its uid or the beginning of it, or an index: -1 is the newest.
+
+        Raises:
+            PlanError: A plan is running.
+            UnknownName: There is no such run.
+            DataError: It is of another machine, or does not say where it stood.
+        """
+        self._check_idle("switching to replay")
+        self._plants.switch(run if isinstance(run, Run) else self.store.run(run))
+        self._say_where()
+
     def dry_run(
         self, plan: Callable[..., MsgGenerator[Any]], *args: Any, **options: Any
     ) -> DryRun:
@@ -276,9 +315,13 @@ class Session:
         if mode == self.mode:
             return
         self._plants.switch(mode)
-        self._references.mode = mode
-        backends, seed = list(self._plants.backends), self._seed_in(mode)
-        self.RE.md.update(mode=mode, backends=backends, seed=seed)
+        self._say_where()
+
+    def _say_where(self) -> None:
+        mode, backends = self.mode, list(self._plants.backends)
+        self._references.mode = self._plants.reference_mode
+        self._references.is_frozen = mode == "replay"
+        self.RE.md.update(mode=mode, backends=backends, seed=self._seed_in(mode))
 
     def _check_idle(self, what: str) -> None:
         if not self._is_open:

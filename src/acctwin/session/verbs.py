@@ -17,6 +17,7 @@ from bluesky.utils import Msg, MsgGenerator, plan
 from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
+from acctwin.devices.member import ReadableMember
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
 from acctwin.devices.setpoint import SingleSettable
@@ -29,8 +30,12 @@ from acctwin.plans.targets import find, good_part, settable
 
 What: TypeAlias = Literal["setpoint", "readback"]
 
+#: What is only read.
+Monitors: TypeAlias = (
+    Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct | ReadableMember
+)
 #: A family or device by its name, or itself; a selection; a monitor.
-Source: TypeAlias = str | Actuators | Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct
+Source: TypeAlias = str | Actuators | Monitors
 
 
 @plan
@@ -42,14 +47,18 @@ def read_values(
         raise PlanError(f"what is 'setpoint' or 'readback', not {what!r}")
     found = find(machine, name)
     box = found.family if isinstance(found, Selection) else found
-    if isinstance(box, Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct):
+    if isinstance(box, Monitors):
         if units != "physics":
             raise PlanError(
-                f"{box.name} is read in SI units; units={units!r} is for magnets, "
-                "whose supplies are in amperes"
+                f"{box.name} is read in {_units_of(box)} units; units={units!r} is for "
+                "magnets, whose supplies are in amperes"
             )
         return (yield from _read_monitor(box, found))
     return (yield from _read_setpoints(settable(machine, found), what, units))
+
+
+def _units_of(monitor: Monitors) -> str:
+    return "its own" if isinstance(monitor, ReadableMember) else "SI"
 
 
 def _read_setpoints(
@@ -72,9 +81,7 @@ def _names(part: Actuators) -> tuple[str, ...]:
     return (part.info.name,) if isinstance(part, SingleSettable) else part.names
 
 
-def _read_monitor(
-    device: Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct, asked: Any
-) -> MsgGenerator[float | FloatArray]:
+def _read_monitor(device: Monitors, asked: Any) -> MsgGenerator[float | FloatArray]:
     if not isinstance(device, Dcct):
         group = uuid.uuid4().hex
         yield Msg("trigger", device, group=group)
@@ -88,12 +95,14 @@ def _read_monitor(
 
 
 def _of_monitor(
-    device: Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct,
+    device: Monitors,
     asked: Any,
     value: Callable[[Any], Any],
 ) -> float | FloatArray:
     if isinstance(device, Dcct):
         return float(value(device.current))
+    if isinstance(device, ReadableMember):
+        return float(value(device.value))
     if isinstance(device, EmittanceMonitor):
         return np.array([value(device.ex), value(device.ey)])
     if isinstance(device, TuneMonitor):

@@ -18,7 +18,7 @@ from aioca import (
     camonitor,
     caput,
 )
-from epicscorelibs.ca.cadef import CAException
+from epicscorelibs.ca.cadef import CAException, Disconnected
 
 from acctwin.backends.control.client import Heard, Sample, plain, severity_of
 from acctwin.errors import DeviceError, LinkLost, PutRejected
@@ -59,6 +59,8 @@ class ChannelAccess:
             found: Any = await caget(name, format=FORMAT_TIME, timeout=None)
         except (CANothing, CAException) as error:
             raise LinkLost(f"ca://{name}: {error}") from None
+        except Disconnected:
+            raise LinkLost(f"ca://{name}: disconnected") from None
         return _sample(found)
 
     async def put(self, name: str, value: Any) -> None:
@@ -67,6 +69,8 @@ class ChannelAccess:
             await caput(name, value, wait=True, timeout=None)
         except (CANothing, CAException) as error:
             raise _failed(name, str(error)) from None
+        except Disconnected:
+            raise LinkLost(f"ca://{name}: disconnected") from None
 
     async def close(self) -> None:
         """End every watch.

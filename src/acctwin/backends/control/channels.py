@@ -7,12 +7,18 @@ must not be stale is asked for.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from acctwin.backends.control.client import INVALID, Client, Sample, client_of
 from acctwin.errors import DeviceError, LinkLost, PutRejected
+
+#: Every put that a control system took: address, old → new.
+puts = logging.getLogger("acctwin.puts")
 
 #: Most addresses that a message lists.
 MOST_NAMED = 10
@@ -29,6 +35,11 @@ class Channels:
         answer_s: How long an answer may take [s].
         lock: Why nothing may be written; empty: it may.
         clients: By protocol; for tests. Default: made when they are needed.
+
+    Attributes:
+        losses: How many times it was noticed that the link was lost.
+        before: What was heard last of each address when that was noticed; None: the
+            link is there, or has been found again.
     """
 
     def __init__(
@@ -39,6 +50,8 @@ class Channels:
         self._last: dict[str, Sample | None] = {}
         self._observers: dict[str, set[Callable[[], None]]] = {}
         self._puts, self._renewed = 0, dict[str, int]()
+        self.losses = 0
+        self.before: dict[str, Sample] | None = None
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -112,7 +125,7 @@ class Channels:
         if self._lock:
             raise PutRejected(f"{address}: {self._lock}; nothing was written")
         client, name = self._of(address)
-        self._puts += 1
+        self._puts, old = self._puts + 1, self._last.get(address)
         try:
             async with asyncio.timeout(timeout_s):
                 await client.put(name, value)
@@ -121,7 +134,18 @@ class Channels:
                 f"{address}: the put was not over within {timeout_s:g} s; whether the "
                 "device has the value is not known"
             ) from None
+        puts.info("%s: %s → %s", address, _shown(old and old.value), _shown(value))
         return client.completes
+
+    def note_loss(self) -> None:
+        """Keep what was heard last: the link is lost."""
+        if self.before is None:
+            self.losses += 1
+            self.before = {a: found for a, found in self._last.items() if found}
+
+    def note_return(self) -> None:
+        """Forget what was before: the link is there, and all is as it was."""
+        self.before = None
 
     def observe(
         self, addresses: Iterable[str], callback: Callable[[], None]
@@ -230,6 +254,8 @@ class Channels:
         return heard
 
     def _keep(self, address: str, sample: Sample | None) -> None:
+        if sample is None and self._last.get(address) is not None:
+            self.note_loss()
         self._last[address] = sample
         for observer in list(self._observers.get(address, ())):
             observer()
@@ -268,6 +294,13 @@ class Channels:
         client, name = self._of(address)
         problem = client.problem(name)
         return f": {problem}" if problem else ""
+
+
+def _shown(value: Any) -> str:
+    """Return a value for the log; arrays by their ends."""
+    if np.ndim(value) == 0:
+        return f"{value:.9g}" if isinstance(value, float | int) else str(value)
+    return np.array2string(np.asarray(value), threshold=6, precision=9)
 
 
 def gather_errors(results: Iterable[Any]) -> None:

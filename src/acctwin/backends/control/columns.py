@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +107,19 @@ class Column:
             return self._of_array(samples[0], which)
         return _gathered(samples)
 
+    def known(self, heard: Mapping[str, Sample]) -> dict[int, float]:
+        """Return the values that are valid in what was heard earlier, by device."""
+        if self.whole is not None:
+            sample = heard.get(self.whole)
+            if sample is None:
+                return {}
+            values = self._of_array(sample, np.arange(len(self.names))).values
+            pairs = enumerate(values.tolist())
+        else:
+            samples = ((i, heard.get(a)) for i, a in enumerate(self._each) if a)
+            pairs = ((i, _number(sample)) for i, sample in samples if sample)
+        return {i: value for i, value in pairs if np.isfinite(value)}
+
     def check(self, found: Values, which: IntArray) -> FloatArray:
         """Return values, if all are valid.
 
@@ -136,13 +149,14 @@ class Column:
 
 
 def _gathered(samples: Sequence[Sample]) -> Values:
-    values = np.array([
-        np.nan if sample.severity == INVALID else float(sample.value)
-        for sample in samples
-    ])
+    values = np.array([_number(sample) for sample in samples])
     severities = [sample.severity for sample in samples]
     worst = INVALID if INVALID in severities else max(severities, default=0)
     return Values(values, max((s.timestamp for s in samples), default=0.0), worst)
+
+
+def _number(sample: Sample) -> float:
+    return np.nan if sample.severity == INVALID else float(sample.value)
 
 
 def joined(parts: Iterable[Values]) -> Values:

@@ -11,6 +11,7 @@ import numpy as np
 from acctwin.backends.control.channels import Channels
 from acctwin.backends.control.client import INVALID
 from acctwin.backends.control.columns import Column
+from acctwin.backends.control.settings import Settings
 from acctwin.backends.control.signal import ControlTransport, Found, Quantity
 from acctwin.errors import BeamLost, DeviceError, LinkLost
 from acctwin.names import BoolArray, IntArray
@@ -162,6 +163,7 @@ class TurnMonitor:
     Args:
         monitors: What all instruments need.
         columns: ``x``, ``y``, ``count``, ``acquire``, of one device each.
+        counts: Sets the number of turns.
         n_bpms: How many BPMs a record has.
         timeout_s: How long a put may take [s].
     """
@@ -170,11 +172,13 @@ class TurnMonitor:
         self,
         monitors: Monitors,
         columns: Mapping[str, Column],
+        counts: Settings,
         n_bpms: int,
         timeout_s: float,
     ) -> None:
         self._monitors, self._columns, self._n_bpms = monitors, columns, n_bpms
-        self._timeout_s = timeout_s
+        self._counts, self._timeout_s = counts, timeout_s
+        self._losses = monitors.channels.losses
 
     def transport(self, which: IntArray) -> ControlTransport:
         """Return the records of some BPMs, by index."""
@@ -196,6 +200,11 @@ class TurnMonitor:
             address = self._columns[plane].address(0)
             channels = self._monitors.channels
             sample = await channels.get(address) if fresh else channels.last(address)
+            if channels.losses != self._losses:
+                raise DeviceError(
+                    f"{address}: the link was lost after this record was taken, and "
+                    "what is there now may be another one; take it again"
+                )
             record = np.atleast_1d(sample.value)
             if sample.severity == INVALID or not len(record):
                 raise DeviceError(f"{address}: there is no valid record")
@@ -216,12 +225,7 @@ class TurnMonitor:
         return Found(int(sample.value), sample.timestamp)
 
     async def _put_count(self, value: Any) -> None:
-        address = self._columns["count"].address(0)
-        channels = self._monitors.channels
-        await channels.put(address, int(value), self._timeout_s)
-        held = (await channels.get(address)).value
-        if held != int(value):
-            raise DeviceError(f"{address}: wanted {int(value)} turns, found {held:g}")
+        await self._counts.put(np.array([0]), np.array([float(int(value))]))
 
     async def _acquire(self) -> None:
         """Fire the pinger, and wait for a record that is newer than this call.
@@ -236,6 +240,7 @@ class TurnMonitor:
         trigger = self._columns["acquire"].address(0)
         await channels.put(trigger, 1, self._timeout_s)
         if await channels.wait_newer(seen, record_s, ask=True):
+            self._losses = channels.losses
             return
         words = f"{places[0]}: no new record within {record_s:g} s"
         lost = await self._monitors.why_no_beam()

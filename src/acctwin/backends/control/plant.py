@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from acctwin.backends.control.channels import Channels
+from acctwin.backends.classic.members import ClassicMembers
+from acctwin.backends.classic.signal import MemberTransport
+from acctwin.backends.control.channels import Channels, gather_errors
 from acctwin.backends.control.columns import Column
 from acctwin.backends.control.monitors import Freshness, Monitors, TurnMonitor
+from acctwin.backends.control.outages import Outages
 from acctwin.backends.control.settables import settable
 from acctwin.backends.control.settings import Settings, Source
 from acctwin.backends.control.signal import ControlTransport
@@ -28,6 +33,8 @@ ANSWER_S = 5.0
 #: Fraction of the time for a move that a put may take, so that its own error is told.
 PUT_SHARE = 0.8
 
+T = TypeVar("T")
+
 
 class ControlPlant:
     """Satisfies ``plant.Plant``; what each method returns is said there.
@@ -39,6 +46,7 @@ class ControlPlant:
 
     Raises:
         PlanError: The profile has no addresses.
+        ConfigError: A member cannot be made from its class.
     """
 
     def __init__(
@@ -57,9 +65,22 @@ class ControlPlant:
         self._put_s = PUT_SHARE * profile.defaults.waits.timeout_s
         self._users: dict[str, str] = {}
         self._columns: dict[tuple[str, str], Column] = {}
+        self._settable: dict[str, Settings] = {}
         self._supplies = self._all_supplies()
         self._magnets = self._all_magnets()
+        waits = profile.defaults.waits
+        self._members = ClassicMembers(
+            profile.members, waits.timeout_s, PUT_SHARE, lock
+        )
         control = profile.control
+        self._outages = Outages(
+            self.channels,
+            lambda: tuple(self._users),
+            lambda: tuple(self._settable.values()),
+            wait_s=control.link_wait_s if control.on_link_loss == "wait" else 0.0,
+            updates=control.updates,
+            update_s=control.update_s,
+        )
         freshness = Freshness(control.updates, control.update_s, self._put_s)
         self._monitors = Monitors(
             self.channels,
@@ -81,7 +102,8 @@ class ControlPlant:
     @property
     def backends(self) -> tuple[str, ...]:
         """The control systems in use, for metadata."""
-        return tuple(sorted({address.split("://")[0] for address in self._users}))
+        found = {address.split("://")[0] for address in self._users}
+        return (*sorted(found), *(["ophyd"] if self._profile.members else []))
 
     async def connect(self, timeout_s: float) -> None:
         """Connect all addresses of the devices that were bound, at once.
@@ -89,11 +111,31 @@ class ControlPlant:
         Raises:
             LinkLost: Some do not answer; the message lists them.
         """
-        await self.channels.open(self._users, timeout_s)
+        opened = self.channels.open(self._users, timeout_s)
+        joined = self._members.connect(timeout_s)
+        gather_errors(await asyncio.gather(opened, joined, return_exceptions=True))
+
+    async def over(self, job: Callable[[], Awaitable[T]]) -> T:
+        """Do something, again after the link was lost; see ``linked.Link``."""
+        return await self._outages.over(job)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a lost link is being waited for."""
+        return self._outages.is_waiting
+
+    def wait_for_link(self, allowed: bool) -> None:
+        """Say whether a link that is lost is waited for from now on; any thread.
+
+        It never is where the profile says that plans end then.
+        """
+        self._outages.allow(allowed)
 
     async def close(self) -> None:
         """End all connections."""
+        await self._outages.close()
         await self.channels.close()
+        await self._members.close()
 
     def magnets(
         self, address: str, knobs: IntArray, limits: Bounds, *, scalar: bool = False
@@ -141,7 +183,10 @@ class ControlPlant:
             for channel in ("x", "y", "count", "acquire")
         }
         count = len(self._layout.monitors)
-        turns = TurnMonitor(self._monitors, columns, count, self._put_s)
+        number = columns["count"]
+        counts = Settings(self.channels, number, number, np.array([0.5]), self._put_s)
+        self._settable["turns"] = counts
+        turns = TurnMonitor(self._monitors, columns, counts, count, self._put_s)
         return turns.transport(monitors)
 
     def tune(self, address: str) -> ControlTransport:
@@ -155,6 +200,10 @@ class ControlPlant:
     def emittance(self, address: str) -> ControlTransport:
         """Return the emittance monitor."""
         return self._numbers("emittance", ("ex", "ey"), UNIT)
+
+    def member(self, name: str, limits: Bounds | None) -> MemberTransport:
+        """Return a classic device."""
+        return self._members.transport(name, limits)
 
     def _numbers(
         self, kind: str, channels: Sequence[str], units: str
@@ -194,10 +243,12 @@ class ControlPlant:
     def _settings(
         self, kind: str, setpoint: str, names: Sequence[str], tolerance: np.ndarray
     ) -> Settings:
+        if kind in self._settable:
+            return self._settable[kind]
         flags = None
         if kind == "supply" and self._profile.defaults.waits.done == "flag":
             flags = self._column(kind, "moving", names)
-        return Settings(
+        self._settable[kind] = Settings(
             self.channels,
             self._column(kind, setpoint, names),
             self._column(kind, "readback", names),
@@ -205,6 +256,7 @@ class ControlPlant:
             self._put_s,
             flags,
         )
+        return self._settable[kind]
 
     def _positions(self, plane: str) -> Column:
         return self._column("bpm", plane, self._layout.monitors)

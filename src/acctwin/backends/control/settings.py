@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from acctwin.backends.control.channels import POLL_S, Channels, gather_errors
+from acctwin.backends.control.client import Sample
 from acctwin.backends.control.columns import Column, Values
-from acctwin.errors import PutRejected
+from acctwin.errors import DeviceError, PutRejected
 from acctwin.names import FloatArray, IntArray
 
 #: What is asked of a device: its setpoint, its readback, whether it is on its way.
@@ -67,6 +69,8 @@ class Settings:
         self._timeout_s, self._flags = timeout_s, flags
         self._asked: dict[int, float] = {}  # puts that are under way
         self._latest: dict[int, float] = {}
+        #: What was taken, and how often the link had been lost by then.
+        self._taken: dict[int, tuple[float, int]] = {}
 
     def users(self) -> dict[str, str]:
         """Return who uses each address."""
@@ -136,10 +140,61 @@ class Settings:
         self._latest.update(asked)
         try:
             await self._send(which, values)
+            losses = self._channels.losses
+            self._taken.update({i: (value, losses) for i, value in asked.items()})
         finally:
             for device, value in asked.items():
                 if self._asked.get(device) == value:
                     del self._asked[device]
+
+    async def put_back(self, before: Mapping[str, Sample]) -> list[str]:
+        """Set all to what they were before the link was lost, or asked to be since.
+
+        Args:
+            before: What was heard last by then, by address.
+
+        Returns:
+            What was put back, in words; nothing where all is as it was.
+
+        Raises:
+            PutRejected: Some were refused, clamped, or lost.
+            DeviceError: Some did not arrive in time.
+            LinkLost: The link is lost again.
+        """
+        wanted = self.setpoints.known(before)
+        for device, (value, losses) in self._taken.items():
+            if losses == self._channels.losses:
+                wanted[device] = value
+        if not wanted:
+            return []
+        which = np.array(sorted(wanted))
+        values = np.array([wanted[device] for device in which.tolist()])
+        found = (await self.wanted(which, fresh=True)).values
+        differs = found != values
+        if not differs.any():
+            return []
+        await self.put(which[differs], values[differs])
+        await self._arrive(which[differs])
+        rows = zip(which[differs], found[differs], values[differs], strict=True)
+        names = self.setpoints.names
+        return [f"{names[i]} {was:.9g} → {now:.9g}" for i, was, now in rows]
+
+    async def _arrive(self, which: IntArray) -> None:
+        """Wait until some devices no longer move."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while True:
+            flags = (await self.moving(which, fresh=True)).values
+            if not flags.any():
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                late = which[flags != 0]
+                names = ", ".join(self.setpoints.names[int(i)] for i in late[:5])
+                more = f" and {len(late) - 5} more" if len(late) > 5 else ""
+                raise DeviceError(
+                    f"{self.readbacks.addresses(late)[0]}: put back, and not there "
+                    f"within {self._timeout_s:g} s: {names}{more}"
+                )
+            await asyncio.sleep(POLL_S)
 
     async def _send(self, which: IntArray, values: FloatArray) -> None:
         loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from ophyd_async.core import Callback, SignalBackend, make_datakey
 
 from acctwin.backends.control.channels import Channels
 from acctwin.devices.bounds import Bounds
-from acctwin.devices.channel import Channel
+from acctwin.devices.channel import NOWHERE, Channel
 from acctwin.errors import AcctwinError, DeviceError
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class ControlSignal(SignalBackend[Any]):
         try:
             watched = self._quantity.watched()
         except DeviceError:
-            return f"nowhere://{name}"
+            return f"{NOWHERE}{name}"
         more = len(watched) - 1
         return f"{watched[0]} and {more} more" if more > 0 else watched[0]
 

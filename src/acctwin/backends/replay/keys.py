@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from acctwin.data.runs import Stream
+from acctwin.backends.replay.recorded import RecordedStream
 from acctwin.devices.setpoint import device_name
 from acctwin.errors import DataError
 from acctwin.model.engine import Layout
@@ -84,7 +84,7 @@ class Keys:
             self._index.update((name, (kind, i)) for i, name in enumerate(names))
         self._single = {device_name(name): name for name in self._index}
 
-    def entries(self, stream: Stream) -> Iterator[Entry]:
+    def entries(self, stream: RecordedStream) -> Iterator[Entry]:
         """Yield the data keys of a stream that are a device's.
 
         Raises:
@@ -96,7 +96,9 @@ class Keys:
             if found is not None and channel in CHANNELS[found[0]]:
                 yield Entry(key, found[0], channel, found[1])
 
-    def _devices(self, prefix: str, stream: Stream) -> tuple[Kind, IntArray] | None:
+    def _devices(
+        self, prefix: str, stream: RecordedStream
+    ) -> tuple[Kind, IntArray] | None:
         if prefix in _ALONE:
             kind, index = _ALONE[prefix]
             return kind, np.array([index])

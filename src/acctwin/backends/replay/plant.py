@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from acctwin.backends.classic.signal import MemberTransport, nowhere
 from acctwin.backends.powering import Powering
 from acctwin.backends.replay.keys import CHANNELS, Kind
+from acctwin.backends.replay.recorded import RecordedRun
 from acctwin.backends.replay.recording import record
-from acctwin.backends.replay.tape import Tape
+from acctwin.backends.replay.tape import Monitor, Tape
 from acctwin.backends.sim.signal import Port
 from acctwin.backends.sim.transport import SimTransport, settable
-from acctwin.data.runs import Run
 from acctwin.devices.bounds import Bounds
 from acctwin.devices.emittance import UNIT
 from acctwin.errors import DeviceError
 from acctwin.model.engine import Layout
-from acctwin.names import BoolArray, FloatArray, IntArray
+from acctwin.names import BoolArray, FloatArray, IntArray, Mode
 from acctwin.profiles.profile import Profile
 from acctwin.profiles.supplies import supply_map
 
@@ -36,13 +37,15 @@ class ReplayPlant:
 
     Attributes:
         tape: Where the recorded machine is set to.
+        recorded_mode: Which machine the run was made on: ``"physics"``, ….
 
     Raises:
         DataError: The run is of another machine, or has no baseline.
     """
 
-    def __init__(self, profile: Profile, layout: Layout, run: Run) -> None:
+    def __init__(self, profile: Profile, layout: Layout, run: RecordedRun) -> None:
         self._layout = layout
+        self.recorded_mode: Mode = run.start.get("mode", "physics")
         self._powering = Powering(layout, supply_map(profile))
         self.tape = Tape(record(run, profile, layout, self._powering), self._powering)
 
@@ -141,6 +144,10 @@ class ReplayPlant:
         """Return the emittance monitor."""
         return self._monitor("emittance", address, UNIT, _ONE, scalar=True)
 
+    def member(self, name: str, limits: Bounds | None) -> MemberTransport:
+        """Return nothing: members are not replayed."""
+        return nowhere(name, f"{name}: members of a machine are not replayed")
+
     def _magnets(
         self,
         address: str,
@@ -189,10 +196,11 @@ class ReplayPlant:
         more: Mapping[str, Port] | None = None,
     ) -> SimTransport:
         tape, where = self.tape, f"{self.uid}/{address}"
+        monitor = Monitor(address, kind, which)
 
         def reader(channel: str) -> Callable[[], Awaitable[tuple[Any, float]]]:
             async def read() -> tuple[Any, float]:
-                found = tape.sample(kind, channel)
+                found = tape.sample(monitor, channel)
                 if not found.known[which].all():
                     raise self._not_recorded(address, channel)
                 values = np.ascontiguousarray(found.values[..., which])
@@ -201,7 +209,7 @@ class ReplayPlant:
             return read
 
         async def acquire() -> None:
-            tape.acquire(kind)
+            tape.acquire(monitor)
 
         # The sum signal of BPMs goes into no event.
         names = (*CHANNELS[kind], "sum") if kind == "bpms" else CHANNELS[kind]

@@ -13,7 +13,8 @@ import numpy as np
 
 from acctwin.backends.powering import Powering
 from acctwin.backends.replay.keys import Entry, Keys
-from acctwin.data.runs import Run, Stream
+from acctwin.backends.replay.recorded import RecordedRun, RecordedStream
+from acctwin.devices.setpoint import device_name
 from acctwin.errors import DataError
 from acctwin.model.engine import Layout
 from acctwin.names import BoolArray, FloatArray, IntArray
@@ -66,7 +67,9 @@ class Recording:
     start: FloatArray
 
 
-def record(run: Run, profile: Profile, layout: Layout, powering: Powering) -> Recording:
+def record(
+    run: RecordedRun, profile: Profile, layout: Layout, powering: Powering
+) -> Recording:
     """Return a run as points.
 
     Args:
@@ -84,14 +87,15 @@ def record(run: Run, profile: Profile, layout: Layout, powering: Powering) -> Re
             f"run {run.uid} is of the machine {found!r}, and this is {profile.name!r}: "
             "it cannot be replayed here"
         )
-    if "baseline" not in run.streams or not len(run["baseline"]):
+    if "baseline" not in run.streams or not len(run.streams["baseline"].time):
         raise DataError(
             f"run {run.uid} has no baseline, so where the machine stood is not known: "
             "it cannot be replayed"
         )
+    _refuse_moved_members(run, profile)
     builder = _Builder(profile, layout, powering)
     keys = Keys(profile, layout, powering.names[: powering.count])
-    rows: list[tuple[float, Stream, int, list[Entry]]] = []
+    rows: list[tuple[float, RecordedStream, int, list[Entry]]] = []
     for name, stream in run.streams.items():
         if name != "result":
             entries = list(keys.entries(stream))
@@ -99,6 +103,22 @@ def record(run: Run, profile: Profile, layout: Layout, powering: Powering) -> Re
     for _, stream, row, entries in sorted(rows, key=lambda item: item[0]):
         builder.add(stream, row, entries)
     return builder.recording(run.uid)
+
+
+def _refuse_moved_members(run: RecordedRun, profile: Profile) -> None:
+    """Refuse a run in which something moved that cannot be set in replay."""
+    for row in profile.members:
+        key = f"{device_name(row.name)}_value"
+        columns = [
+            s[key] for n, s in run.streams.items() if n != "result" and key in s.names
+        ]
+        if row.setting is None or not columns:
+            continue
+        if np.ptp(np.concatenate(columns)) > row.setting.tolerance:
+            raise DataError(
+                f"{row.name} was moved in run {run.uid}, and members are not replayed: "
+                "which reading belongs to which of its setpoints would be lost"
+            )
 
 
 class _Builder:
@@ -113,14 +133,14 @@ class _Builder:
                 self._feeds.setdefault(feed.supply, []).append(index[magnet.name])
         self._values = powering.start.copy()
         strengths = powering.strengths(self._values)
-        self._state = np.concatenate([strengths, np.zeros(len(PULSED))])
+        self._state = np.concatenate([strengths, np.full(len(PULSED), np.nan)])
         self._points: list[FloatArray] = []
         self._readbacks: list[FloatArray] = []
         self._supply_readbacks: list[FloatArray] = []
         self._readings: dict[str, dict[int, dict[str, Sample]]] = {}
         self._start = self._values
 
-    def add(self, stream: Stream, row: int, entries: list[Entry]) -> None:
+    def add(self, stream: RecordedStream, row: int, entries: list[Entry]) -> None:
         """Add an event."""
         readbacks = np.full(len(self._layout.knobs), np.nan)
         supply_readbacks = np.full(len(self._values), np.nan)
@@ -159,7 +179,7 @@ class _Builder:
             names=(*layout.knobs, *PULSED),
             units=units,
             tolerance=np.array(tolerance),
-            state=np.array(self._points),
+            state=_filled(np.array(self._points), len(PULSED)),
             readbacks=np.array(self._readbacks),
             supply_readbacks=np.array(self._supply_readbacks),
             readings=self._readings,
@@ -203,3 +223,14 @@ class _Builder:
         seen[..., entry.which] = values
         known[entry.which] = True
         point[entry.channel] = Sample(seen, known, timestamp)
+
+
+def _filled(state: FloatArray, last: int) -> FloatArray:
+    """Give the last columns, which no baseline holds, their first value from the start.
+
+    What was never recorded is 0.
+    """
+    for column in state[:, -last:].T:
+        first = column[np.isfinite(column)][:1]
+        column[np.isnan(column)] = first[0] if len(first) else 0.0
+    return state

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
 from acctwin.backends.powering import Powering
+from acctwin.backends.replay.keys import Kind
 from acctwin.backends.replay.recording import Recording, Sample
 from acctwin.backends.sim.signal import Changes
 from acctwin.errors import DeviceError
-from acctwin.names import FloatArray, IntArray
+from acctwin.names import BoolArray, FloatArray, IntArray
 
 _MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Monitor:
+    """A device that reads.
+
+    Attributes:
+        address: Its name.
+        kind: Of the monitors.
+        which: Indices among all monitors of the kind, (n,).
+    """
+
+    address: str
+    kind: Kind
+    which: IntArray
 
 
 class Tape:
@@ -41,11 +58,12 @@ class Tape:
         first = recording.state[0]
         self._offset = first[: self._n_knobs] - powering.strengths(self.values)
         self.kick = first[self._n_knobs : self._n_knobs + 2].copy()
-        counts = recording.state[:, -1]
-        self.count = int(counts[np.argmax(counts > 0)])
+        self.count = int(first[-1])
         self.stamp = time.time()
         self._given: dict[str, set[int]] = {}
         self._shown: dict[str, tuple[int, bytes]] = {}
+        self._holding: dict[str, list[int]] = {}
+        self._found: tuple[bytes, BoolArray] = (b"", np.zeros((0, 0), dtype=np.bool_))
 
     def rewind(self) -> None:
         """Give the recorded repeats from the first one again."""
@@ -82,40 +100,41 @@ class Tape:
         """Return the readbacks that were recorded here, else the setpoints."""
         return self._seen(self.recording.supply_readbacks, self.values, which)
 
-    def acquire(self, kind: str) -> None:
+    def acquire(self, monitor: Monitor) -> None:
         """Take the next of the readings that were recorded at the present setpoints.
 
         Raises:
             DeviceError: None was, or all of them were taken.
         """
-        points = self._points(kind)
-        given = self._given.setdefault(kind, set())
+        points = self._points(monitor)
+        given = self._given.setdefault(monitor.address, set())
         left = [point for point in points if point not in given]
         if not left:
             raise DeviceError(
                 f"replay of run {self.recording.uid}: all {len(points)} readings of "
-                f"{kind} that were recorded with these setpoints are used up; the next "
-                "plan begins with the first again"
+                f"{monitor.address} that were recorded with these setpoints are used "
+                "up; the next plan begins with the first again"
             )
         given.add(left[0])
-        self._shown[kind] = left[0], self._present().tobytes()
+        self._shown[monitor.address] = left[0], self._present().tobytes()
 
-    def sample(self, kind: str, channel: str) -> Sample:
+    def sample(self, monitor: Monitor, channel: str) -> Sample:
         """Return the reading that was acquired last here, else the next one.
 
         Raises:
             DeviceError: Nothing was recorded with the present setpoints.
         """
-        point, there = self._shown.get(kind, (-1, b""))
+        address = monitor.address
+        point, there = self._shown.get(address, (-1, b""))
         if there != self._present().tobytes():
-            points = self._points(kind)
-            given = self._given.get(kind, set())
+            points = self._points(monitor)
+            given = self._given.get(address, set())
             point = next((p for p in points if p not in given), points[-1])
-        found = self.recording.readings[kind][point]
+        found = self.recording.readings[monitor.kind][point]
         if channel not in found:
             raise DeviceError(
-                f"replay of run {self.recording.uid}: {kind}/{channel} was not "
-                f"recorded; of {kind} it holds {', '.join(found)}"
+                f"replay of run {self.recording.uid}: {address}/{channel} was not "
+                f"recorded; of {address} it holds {', '.join(found)}"
             )
         return found[channel]
 
@@ -127,28 +146,42 @@ class Tape:
 
     def _here(self, components: int) -> IntArray:
         """Return the points where these first components are as at present."""
-        recording, present = self.recording, self._present()
-        away = np.abs(recording.state - present) > recording.tolerance
-        return np.flatnonzero(~away[:, :components].any(axis=1))
+        present = self._present()
+        if self._found[0] != present.tobytes():
+            recording = self.recording
+            away = np.abs(recording.state - present) > recording.tolerance
+            self._found = present.tobytes(), away
+        return np.flatnonzero(~self._found[1][:, :components].any(axis=1))
 
     def _components(self, kind: str) -> int:
         """Return how many components count: the pinger moves no stored beam."""
         return len(self.recording.names) if kind == "turns" else self._n_knobs
 
-    def _points(self, kind: str) -> list[int]:
-        """Return the points with a reading of a kind at the present setpoints."""
-        readings = self.recording.readings
-        if kind not in readings:
-            held = ", ".join(readings) or "nothing"
+    def _points(self, monitor: Monitor) -> list[int]:
+        """Return the points with a reading of a monitor at the present setpoints."""
+        there = self._recorded(monitor)
+        if not there:
+            held = ", ".join(self.recording.readings) or "nothing"
             raise DeviceError(
-                f"replay of run {self.recording.uid}: {kind} was not recorded; the "
-                f"run holds readings of {held}"
+                f"replay of run {self.recording.uid}: {monitor.address} was not "
+                f"recorded; the run holds readings of {held}"
             )
-        here = self._here(self._components(kind)).tolist()
-        points = [point for point in here if point in readings[kind]]
+        here = set(self._here(self._components(monitor.kind)).tolist())
+        points = [point for point in there if point in here]
         if not points:
-            raise DeviceError(self._nowhere(kind))
+            raise DeviceError(self._nowhere(monitor, np.array(there)))
         return points
+
+    def _recorded(self, monitor: Monitor) -> list[int]:
+        """Return the points with a reading of a monitor, wherever they are."""
+        if monitor.address not in self._holding:
+            found = self.recording.readings.get(monitor.kind, {})
+            self._holding[monitor.address] = [
+                point
+                for point, samples in found.items()
+                if any(sample.known[monitor.which].all() for sample in samples.values())
+            ]
+        return self._holding[monitor.address]
 
     def _seen(
         self, readbacks: FloatArray, setpoints: FloatArray, which: IntArray
@@ -160,24 +193,22 @@ class Tape:
                 return seen, self.stamp
         return found.copy(), self.stamp
 
-    def _nowhere(self, kind: str) -> str:
-        """Describe how far the nearest reading of a kind is away."""
+    def _nowhere(self, monitor: Monitor, points: IntArray) -> str:
+        """Describe how far the nearest of the readings of a monitor is away."""
         recording, present = self.recording, self._present()
-        count = self._components(kind)
-        points = np.array(sorted(recording.readings[kind]))
+        count, address = self._components(monitor.kind), monitor.address
         away = np.abs(recording.state[points] - present) > recording.tolerance
-        distance = away[:, :count].sum(axis=1)
-        nearest = points[np.argmin(distance)]
-        moved = np.flatnonzero(away[np.argmin(distance), :count])
+        nearest = int(np.argmin(away[:, :count].sum(axis=1)))
+        moved = np.flatnonzero(away[nearest, :count])
         lines = [
             f"{recording.names[i]} is at {present[i]:.9g} {recording.units[i]}, "
-            f"recorded {recording.state[nearest, i]:.9g}"
+            f"recorded {recording.state[points[nearest], i]:.9g}"
             for i in moved[:_MOST_NAMED]
         ]
         more = len(moved) - _MOST_NAMED
         tail = f"; and {more} more" if more > 0 else ""
         return (
-            f"replay of run {recording.uid}: {kind} was not recorded with these "
-            f"setpoints: {'; '.join(lines)}{tail}. The run holds {len(points)} readings "
-            f"of {kind}, and this is the nearest"
+            f"replay of run {recording.uid}: {address} was not recorded with these "
+            f"setpoints: {'; '.join(lines)}{tail}. The run holds {len(points)} "
+            f"readings of {address}, and this is the nearest"
         )

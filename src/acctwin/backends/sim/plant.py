@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from acctwin.backends.classic.signal import MemberTransport
+from acctwin.backends.classic.stand_in import StandIns
 from acctwin.backends.powering import Powering
 from acctwin.backends.sim import instruments, transport
 from acctwin.backends.sim.machine import SimMachine
@@ -13,17 +15,23 @@ from acctwin.backends.sim.transport import SimTransport
 from acctwin.devices.bounds import Bounds
 from acctwin.model.engine import Layout
 from acctwin.names import BoolArray, IntArray
+from acctwin.profiles.members import MemberRow
 
 
 class SimPlant:
     """Satisfies ``plant.Plant``; what each method returns is said there.
 
+    Args:
+        sim: The simulated machine.
+        members: The members of the profile.
+
     Attributes:
         sim: The simulated machine.
+        stand_ins: What stands for the members.
     """
 
-    def __init__(self, sim: SimMachine) -> None:
-        self.sim = sim
+    def __init__(self, sim: SimMachine, members: Sequence[MemberRow] = ()) -> None:
+        self.sim, self.stand_ins = sim, StandIns(members)
 
     @property
     def layout(self) -> Layout:
@@ -86,3 +94,7 @@ class SimPlant:
     def emittance(self, address: str) -> SimTransport:
         """Return the emittance monitor."""
         return instruments.emittance(self.sim, address)
+
+    def member(self, name: str, limits: Bounds | None) -> MemberTransport:
+        """Return what stands for a member."""
+        return self.stand_ins.transport(name, limits)
