@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,25 @@ def runs(
     profile: Annotated[
         str | None, typer.Option(help="Only runs of this machine.")
     ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Only 'physics', 'hardware' or 'replay'.")
+    ] = None,
+    operator: Annotated[
+        str | None, typer.Option(help="Only runs of this user.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Only runs that moved this device.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Only runs with these words in their metadata.")
+    ] = None,
+    result: Annotated[
+        list[str] | None,
+        typer.Option(help="Only runs with a result inside, 'tunes_q_0=4.2..4.3'."),
+    ] = None,
+    derived_from: Annotated[
+        str | None, typer.Option(help="Only runs that this run (uid) went into.")
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Only runs from this time on.")
     ] = None,
@@ -41,6 +61,12 @@ def runs(
             store.catalog,
             plan_name=plan,
             profile=profile,
+            mode=mode,
+            operator=operator,
+            device=device,
+            text=text,
+            results=_ranges(result or ()),
+            derived_from=derived_from,
             since=since.timestamp() if since else None,
             until=until.timestamp() if until else None,
             limit=limit,
@@ -51,6 +77,23 @@ def runs(
         console().print(grid("", [_row(run) for run in found]))
     else:
         typer.echo("no runs")
+
+
+def _ranges(given: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Return the range of each number, from words such as ``tunes_q_0=4.2..4.3``."""
+    found: dict[str, tuple[float, float]] = {}
+    for word in given:
+        key, is_given, values = word.partition("=")
+        low, is_range, high = values.partition("..")
+        try:
+            found[key] = float(low), float(high if is_range else low)
+        except ValueError:
+            is_given = ""
+        if not is_given:
+            raise typer.BadParameter(
+                f"{word!r} is not a number's name and its range, NAME=LOW..HIGH"
+            )
+    return found
 
 
 def _row(run: RunSummary) -> dict[str, Any]:

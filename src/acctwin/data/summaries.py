@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acctwin.data.search import search
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -44,36 +46,16 @@ class RunSummary:
         )
 
 
-def summaries(
-    catalog: Any,
-    *,
-    plan_name: str | None = None,
-    profile: str | None = None,
-    since: float | None = None,
-    until: float | None = None,
-    limit: int = 20,
-) -> list[RunSummary]:
+def summaries(catalog: Any, *, limit: int = 20, **wanted: Any) -> list[RunSummary]:
     """Return the newest runs of a catalog, newest first.
 
     Args:
         catalog: Tiled client of the runs.
-        plan_name: Only runs of this plan.
-        profile: Only runs of this profile.
-        since: Only runs that started at this time [s since 1970] or later.
-        until: Only runs that started before this time [s since 1970].
         limit: At the most so many.
+        wanted: What they must have; see :func:`acctwin.data.search.search`.
     """
-    from bluesky_tiled_plugins.queries import TimeRange
-    from tiled.queries import Key
-
-    wanted = {"plan_name": plan_name, "profile": profile}
-    for key, value in wanted.items():
-        if value is not None:
-            catalog = catalog.search(Key(key) == value)
-    if since is not None or until is not None:
-        catalog = catalog.search(TimeRange(since=since, until=until))
-    newest = catalog.sort(("start.time", -1)).values()[:limit]
+    found = search(catalog, **wanted).sort(("start.time", -1)).values()[:limit]
     return [
         RunSummary.from_metadata(run.metadata["start"], run.metadata.get("stop"))
-        for run in newest
+        for run in found
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 from acctwin.data.client import without_streaming
 from acctwin.data.exact import METADATA, Marker
+from acctwin.data.facts import Facts
 from acctwin.data.folders import DONE, OPEN, REFUSED, UPLOADED
 from acctwin.data.journal import JournalReader, run_files
 from acctwin.data.orphans import adopt_orphan
@@ -47,6 +48,7 @@ class RunUpload:
         self._streams: dict[str, str] = {}
         self._stop: dict[str, Any] | None = None
         self._marker = Marker()
+        self._facts = Facts()
 
     def step(self, path: Path) -> bool:
         """Send what the file has gained; return whether the run is whole in Tiled.
@@ -58,6 +60,7 @@ class RunUpload:
         is_new = self._writer is None and not self._is_stopped(path)
         for name, doc in self._reader.new_documents():
             self._count(name, doc)
+            self._facts.add(name, doc)
             if is_new or self._writer is not None:
                 self._send(name, doc)
         if self._stop is None:
@@ -75,11 +78,17 @@ class RunUpload:
         if name == "start":
             self._begin()
         for kind, marked in self._marker.mark(name, doc):
-            if kind == "stop" and (frames := self._marker.frames):
-                run = find(self._catalog, self.uid)
-                run.update_metadata({METADATA: frames}, drop_revision=True)
+            if kind == "stop":
+                self._add_metadata()
             # The writer keeps and changes what it is given: it gets its own copy.
             self._writer(kind, dict(marked))
+
+    def _add_metadata(self) -> None:
+        """Add what a run is found by, and what Tiled would change of its documents."""
+        frames = self._marker.frames
+        kept = {METADATA: frames} if frames else {}
+        run = find(self._catalog, self.uid)
+        run.update_metadata({**self._facts.metadata(), **kept}, drop_revision=True)
 
     def _begin(self) -> None:
         from bluesky_tiled_plugins import TiledWriter

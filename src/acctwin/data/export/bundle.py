@@ -18,6 +18,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -171,13 +172,11 @@ def _manifest(
     profiles: Sequence[PackedProfile],
     files: Mapping[str, Any],
 ) -> dict[str, Any]:
-    from acctwin import __version__
-
     return {
         "format": FORMAT,
         "version": VERSION,
         "created": iso_time(time.time()),
-        "acctwin_version": __version__,
+        "acctwin_version": version("acctwin"),
         "runs": list(runs),
         "profiles": [
             {"name": p.name, "hash": p.hash, "missing": p.missing} for p in profiles

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,13 @@ def link_name(key: str) -> str:
 def _describe_file(file: Any, name: str) -> None:
     import h5py
 
-    from acctwin import __version__
-
     file.attrs.update(
         NX_class="NXroot",
         default="entry",
         file_name=name,
         file_time=iso_time(time.time()),
         creator="acctwin",
-        creator_version=__version__,
+        creator_version=version("acctwin"),
         HDF5_Version=h5py.version.hdf5_version,
         h5py_version=h5py.version.version,
     )
