@@ -35,7 +35,7 @@ def ipython(
 ) -> None:
     """Open a machine in IPython: session, machine, RE, catalog and all plans.
 
-    The prompt says which machine and whether it is the simulated one, hardware or a replay.
+    The prompt says which machine, and whether it is simulated, hardware or a replay.
     """
     from acctwin.profiles.site import site_of
     from acctwin.session import ipython as shell

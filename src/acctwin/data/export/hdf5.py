@@ -102,8 +102,8 @@ def _describe_run(entry: Any, run: Run) -> None:
         source["energy"] = float(start["energy"])
         source["energy"].attrs["units"] = "eV"
     versions = _group(entry, "versions", "NXcollection")
-    for package, version in (start.get("versions_of") or {}).items():
-        versions[link_name(package)] = str(version)
+    for package, found in (start.get("versions_of") or {}).items():
+        versions[link_name(package)] = str(found)
     documents = _group(entry, "documents", "NXcollection")
     documents["start"] = to_json(start)
     documents["stop"] = to_json(run.stop)
