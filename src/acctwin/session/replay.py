@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bluesky.preprocessors import msg_mutator
@@ -10,22 +12,27 @@ from bluesky.utils import Msg, MsgGenerator
 from acctwin.session.plants import Plants
 
 
-def of_replay(plants: Plants, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
-    """Begin with the first recorded readings; say in each run where they are from.
+def of_replay(plants: Plants) -> Callable[[MsgGenerator[Any]], MsgGenerator[Any]]:
+    """Return what a RunEngine does to each plan.
+
+    It begins with the first recorded readings, and each run says where they are from.
 
     Args:
-        plants: Where the devices are; unless that is a run, the plan is left alone.
-        plan: The plan.
+        plants: Where the devices are; unless that is a run, a plan is left alone.
     """
-    uid = plants.replayed
-    if uid is None:
-        return (yield from plan)
-    plants.rewind()
 
-    def derived(msg: Msg) -> Msg:
-        if msg.command != "open_run":
-            return msg
-        sources = [uid, *msg.kwargs.get("derived_from", [])]
-        return msg._replace(kwargs={**msg.kwargs, "derived_from": sources})
+    def begin(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+        uid = plants.replayed
+        if uid is None:
+            return (yield from plan)
+        plants.rewind()
+        return (yield from msg_mutator(plan, partial(_derived, uid)))
 
-    return (yield from msg_mutator(plan, derived))
+    return begin
+
+
+def _derived(uid: str, msg: Msg) -> Msg:
+    if msg.command != "open_run":
+        return msg
+    sources = [uid, *msg.kwargs.get("derived_from", [])]
+    return msg._replace(kwargs={**msg.kwargs, "derived_from": sources})

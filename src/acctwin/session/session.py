@@ -77,7 +77,7 @@ class Session:
             seed=self._seed_in(mode),
         )
         self.RE = make_run_engine(self.machine, store, metadata, progress=progress)
-        self.RE.preprocessors.append(partial(of_replay, plants))
+        self.RE.preprocessors.append(of_replay(plants))
         self.RE.preprocessors.append(plants.patiently)
         self.RE.on_end = partial(plants.wait_for_link, False)
         self.RE.is_stuck = plants.is_waiting
