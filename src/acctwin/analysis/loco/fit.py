@@ -229,4 +229,5 @@ class _Fitting:
     def _reduced(self, normal: Normal) -> Reduced:
         matrix, gradient = self._with_priors(normal, self.state.values)
         count = len(self.parameters.strengths)
-        return Reduced(matrix, gradient, count, self.options.cut)
+        prior = self.parameters.prior[count:]
+        return Reduced(matrix, gradient, count, self.options.cut, prior)

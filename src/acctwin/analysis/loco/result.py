@@ -37,7 +37,8 @@ class LocoFit:
         strengths: Names of the fitted strengths.
         start: Their values before the fit, (n,).
         values: After it, (n,).
-        sigma: Standard errors along what the data tell, (n,).
+        sigma: Standard errors along what the data tell, (n,); larger by √(χ²/dof) where
+            model and noise do not explain all.
         monitors: The BPMs.
         actuators: The correctors, and ``"rf"``.
         gains: Of BPMs and actuators.
@@ -51,6 +52,9 @@ class LocoFit:
         singular: Singular values over the largest, (n,).
         kept: How many of them were used.
         degenerate: What the others stand for.
+        unknown: How many combinations of gains are known from priors alone, such as
+            all vertical BPM gains against all vertical kicks; no part of
+            ``gains_sigma``.
     """
 
     strengths: tuple[str, ...]
@@ -69,6 +73,7 @@ class LocoFit:
     singular: FloatArray
     kept: int
     degenerate: tuple[Combination, ...]
+    unknown: int
 
     @property
     def changes(self) -> FloatArray:
@@ -103,9 +108,10 @@ def result_of(
         converged: Whether it was over by itself.
     """
     residuals = data.residuals(predicted)
-    sigma = reduced.sigma()
     used = reduced.kept + parameters.count - len(parameters.strengths)
     freedom = max(int(data.good.sum()) - used, 1)
+    chi2_dof = float((residuals**2).sum()) / freedom
+    sigma = reduced.sigma() * np.sqrt(max(chi2_dof, 1.0))
     count = len(parameters.strengths)
     zeros = np.zeros_like(gains.kick)
     none = Gains(np.zeros_like(gains.bpm), zeros, zeros, zeros)
@@ -118,7 +124,7 @@ def result_of(
         actuators=data.actuators,
         gains=gains,
         gains_sigma=parameters.gains(sigma, none),
-        chi2_dof=float((residuals**2).sum()) / freedom,
+        chi2_dof=chi2_dof,
         history=history,
         converged=converged,
         residuals=residuals,
@@ -126,6 +132,7 @@ def result_of(
         singular=reduced.singular,
         kept=reduced.kept,
         degenerate=_combinations(reduced.dropped, parameters.strengths),
+        unknown=len(reduced.unknown),
     )
 
 

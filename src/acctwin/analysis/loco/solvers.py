@@ -8,15 +8,22 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from scipy import linalg as scipy_linalg  # type: ignore[reportMissingTypeStubs]
+from scipy.sparse import linalg as scipy_sparse  # type: ignore[reportMissingTypeStubs]
 
 from acctwin.errors import PlanError
 from acctwin.names import FloatArray
 
 linalg: Any = scipy_linalg
+sparse: Any = scipy_sparse
 
 #: ``gauss_newton``: singular values below a cut are left out. ``levenberg_marquardt``:
 #: damped by a multiple of the unit matrix; ``scaled_lm``: by one of the diagonal.
 Solver: TypeAlias = Literal["gauss_newton", "levenberg_marquardt", "scaled_lm"]
+
+#: Data that leave more than this part of the variance known before tell less than it.
+TOLD = 0.5
+#: How many combinations of gains are looked at first.
+FIRST_UNKNOWN = 4
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,14 @@ class Reduced:
         gradient: J'r with priors, (n,).
         strengths: How many strengths there are.
         cut: Singular values below this part of the largest are left out.
+        prior: Standard deviation of what is known of each gain beforehand, (n_gains,).
     """
 
     matrix: FloatArray
     gradient: FloatArray
     strengths: int
     cut: float
+    prior: FloatArray
 
     @cached_property
     def singular(self) -> FloatArray:
@@ -65,14 +74,48 @@ class Reduced:
         return np.concatenate([strengths, gains])
 
     def sigma(self) -> FloatArray:
-        """Return standard errors of all parameters, along what is kept, (n,)."""
+        """Return standard errors of all parameters, along what the data tell, (n,)."""
+        spread = self._from_strengths
         strengths = self._pseudo_inverse()
-        variance = np.einsum(
-            "gs,gs->g", self._from_strengths @ strengths, self._from_strengths
-        )
-        count = len(self.gradient) - self.strengths
-        own = np.diag(self._solve_gains(np.eye(count))) if count else np.zeros(0)
-        return np.sqrt(np.concatenate([np.diag(strengths), own + variance]))
+        from_strengths = np.einsum("gs,gs->g", spread @ strengths, spread)
+        own = np.diag(self._solve_gains(np.eye(len(self.prior))))
+        _, known_before = self._unknown
+        gains = own + from_strengths - known_before
+        return np.sqrt(np.concatenate([np.diag(strengths), np.maximum(gains, 0.0)]))
+
+    @property
+    def unknown(self) -> FloatArray:
+        """Combinations of gains of which the data tell less than was known before.
+
+        Such as all vertical BPM gains against all vertical kicks, (n_unknown,
+        n_gains), in units of what was known before.
+        """
+        return self._unknown[0]
+
+    @cached_property
+    def _unknown(self) -> tuple[FloatArray, FloatArray]:
+        """Those combinations, and their part of the variance of each gain."""
+        count = len(self.prior)
+        known = np.where(np.isfinite(self.prior), self.prior, 0.0)
+        scale = np.divide(1.0, known, out=np.zeros(count), where=known > 0)
+        spread, strengths = self._from_strengths, self._pseudo_inverse()
+
+        def variance(vector: FloatArray) -> FloatArray:
+            """Over what was known before: 1 where the data tell nothing."""
+            start = scale * vector.ravel()
+            return scale * (
+                self._solve_gains(start) + spread @ (strengths @ (spread.T @ start))
+            )
+
+        found, size = 0, min(FIRST_UNKNOWN, count - 1)
+        vectors, values = np.zeros((count, 0)), np.zeros(0)
+        while found == len(values) and size > found:
+            whole = sparse.LinearOperator((count, count), matvec=variance)
+            start = np.ones(count)
+            values, vectors = sparse.eigsh(whole, size, which="LA", v0=start)
+            found, size = int((values > TOLD).sum()), min(4 * size, count - 1)
+        few: FloatArray = vectors[:, values > TOLD]
+        return few.T, (known**2) * (few**2 @ values[values > TOLD])
 
     @cached_property
     def _mixed(self) -> FloatArray:
