@@ -11,6 +11,9 @@ from served import answer
 
 import acctwin
 from acctwin import plans
+from acctwin.analysis.loco import Options
+from acctwin.testing import hidden_lattice
+from acctwin.workflows import loco as workflow
 
 HERE: dict[str, Any] = {}
 DESCRIPTORS: dict[str, dict[str, Any]] = {}
@@ -124,6 +127,38 @@ def dry_run() -> dict[str, Any]:
     }
     session.set(first, 0.0)
     return found
+
+
+def loco() -> dict[str, Any]:
+    """Fit the model, take out what was found, and fit again; put everything back."""
+    session, machine = HERE["session"], HERE["machine"]
+    before = session.get("supplies", units="hardware")
+    session.run(plans.correct_orbit(machine, goal="zero"))
+    fits = [_fitted(session)]
+    session.run(plans.apply_loco(machine, fits[0], what=["optics"]))
+    fits.append(_fitted(session))
+    session.set("supplies", before, units="hardware")
+    return {
+        "beta": [fit.beta_at_bpms for fit in fits],
+        "beat": [fit.beta_beat.std(axis=0) for fit in fits],
+        "mode": session.store.run(fits[0].model_version).start["mode"],
+    }
+
+
+def _fitted(session: Any) -> Any:
+    measured = session.run(plans.measure_loco(session.machine, noise_readings=10))
+    # 12 BPMs cannot tell 24 quadrupoles apart.
+    return workflow.fit(session, measured.uid, options=Options(cut=0.01))
+
+
+def true_beta() -> Any:
+    """Return the beta of the simulated machine at its BPMs [m]."""
+    session = HERE["session"]
+    before = session.get("supplies", units="hardware")
+    session.run(plans.correct_orbit(session.machine, goal="zero"))
+    lattice = hidden_lattice(session)
+    session.set("supplies", before, units="hardware")
+    return lattice.get_optics(refpts="BPMx")[2].beta[::2]  # each has two ends
 
 
 def failure(what: str, *args: Any) -> dict[str, Any]:

@@ -78,6 +78,17 @@ def test_only_metadata_names_the_backend(backend, served, measured):
     assert all(start == [mode, [backend]] for start in found["starts"])
 
 
+def test_the_model_is_fitted_to_hardware_and_hardware_is_corrected(served):
+    found = served.client("ca").loco()
+    assert found["mode"] == "hardware"
+    true = np.array(served.client("sim").true_beta())
+    error = (np.array(found["beta"][0]) / true - 1).std(axis=0)
+    before, after = np.array(found["beat"])
+    assert (error < 0.5 * before).all()
+    # Four magnets on each of six supplies: what they have in common is taken out.
+    assert (after < 0.95 * before).all()
+
+
 @pytest.mark.parametrize("backend", ["ca", "pva", "tango"])
 def test_a_setpoint_that_the_server_does_not_take_is_an_error(backend, served):
     one = served.client(backend)
