@@ -19,6 +19,10 @@ test-all *options:
 test-hardware *options:
     pytest -m hardware {{ options }}
 
+# What takes minutes each: the largest ring, every backend
+test-long *options:
+    pytest -m long {{ options }}
+
 # Style, and who may import whom
 lint:
     ruff check

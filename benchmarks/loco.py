@@ -81,7 +81,9 @@ def iteration(engine, model, data, actuators) -> None:
         normal_equations, data, linear, factors, gains, parameters
     )
     matrix = normal.matrix + np.diag(1 / parameters.prior**2)
-    reduced = Reduced(matrix, normal.gradient, len(model.strengths), Options().cut)
+    count = len(model.strengths)
+    prior = parameters.prior[count:]
+    reduced = Reduced(matrix, normal.gradient, count, Options().cut, prior)
     _, for_step = timed(reduced.step)
     show("response [s]", f"{for_linear:.2f}")
     show("derivatives, as factors [s]", f"{for_factors:.2f}")
@@ -89,6 +91,7 @@ def iteration(engine, model, data, actuators) -> None:
     show("solution [s]", f"{for_step:.2f}")
     total = for_linear + for_factors + for_normal + for_step
     show("one iteration [s]", f"{total:.2f}")
+    show("standard errors, once [s]", f"{timed(reduced.sigma)[1]:.2f}")
     knob = np.array([engine.layout.knobs.index(model.strengths[0])])
     differences = 0.0
     for sample in range(SAMPLES):

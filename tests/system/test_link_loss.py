@@ -77,7 +77,10 @@ def started(tmp_path):
         yield lambda backend, policy: Setup(stack, tmp_path, backend, policy)
 
 
-@pytest.mark.parametrize("backend", ["ca", "pva", "tango"])
+LONG = [pytest.param(backend, marks=pytest.mark.long) for backend in ("pva", "tango")]
+
+
+@pytest.mark.parametrize("backend", ["ca", *LONG])
 def test_a_measurement_goes_on_after_a_restart_and_ctrl_c_ends_the_waiting(
     backend, started
 ):
