@@ -130,25 +130,24 @@ def dry_run() -> dict[str, Any]:
 
 
 def loco() -> dict[str, Any]:
-    """Fit the model, take out what was found, and fit again; put everything back."""
+    """Fit the model, take out what was found; put everything back."""
     session, machine = HERE["session"], HERE["machine"]
     before = session.get("supplies", units="hardware")
     session.run(plans.correct_orbit(machine, goal="zero"))
-    fits = [_fitted(session)]
-    session.run(plans.apply_loco(machine, fits[0], what=["optics"]))
-    fits.append(_fitted(session))
+    measured = session.run(plans.measure_loco(machine, noise_readings=10))
+    # 12 BPMs cannot tell 24 quadrupoles apart.
+    fit = workflow.fit(session, measured.uid, options=Options(cut=0.01))
+    tunes = [session.run(plans.measure_tune(machine))]
+    session.run(plans.apply_loco(machine, fit, what=["optics"]))
+    tunes.append(session.run(plans.measure_tune(machine)))
     session.set("supplies", before, units="hardware")
     return {
-        "beta": [fit.beta_at_bpms for fit in fits],
-        "beat": [fit.beta_beat.std(axis=0) for fit in fits],
-        "mode": session.store.run(fits[0].model_version).start["mode"],
+        "beta": fit.beta_at_bpms,
+        "beat": fit.beta_beat.std(axis=0),
+        "tunes": [[tune.qx, tune.qy] for tune in tunes],
+        "design": session.model.tunes()[:2],
+        "mode": session.store.run(fit.model_version).start["mode"],
     }
-
-
-def _fitted(session: Any) -> Any:
-    measured = session.run(plans.measure_loco(session.machine, noise_readings=10))
-    # 12 BPMs cannot tell 24 quadrupoles apart.
-    return workflow.fit(session, measured.uid, options=Options(cut=0.01))
 
 
 def true_beta() -> Any:

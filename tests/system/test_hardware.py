@@ -82,11 +82,11 @@ def test_the_model_is_fitted_to_hardware_and_hardware_is_corrected(served):
     found = served.client("ca").loco()
     assert found["mode"] == "hardware"
     true = np.array(served.client("sim").true_beta())
-    error = (np.array(found["beta"][0]) / true - 1).std(axis=0)
-    before, after = np.array(found["beat"])
-    assert (error < 0.5 * before).all()
+    error = (np.array(found["beta"]) / true - 1).std(axis=0)
+    assert (error < 0.6 * np.array(found["beat"])).all()
     # Four magnets on each of six supplies: what they have in common is taken out.
-    assert (after < 0.95 * before).all()
+    before, after = np.abs(np.array(found["tunes"]) - found["design"])
+    assert np.hypot(*after) < 0.3 * np.hypot(*before)
 
 
 @pytest.mark.parametrize("backend", ["ca", "pva", "tango"])
