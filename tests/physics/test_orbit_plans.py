@@ -23,6 +23,21 @@ BUMPS = [
 ]
 
 
+IDEAL = ["soleil", pytest.param("ebs", marks=[pytest.mark.slow, pytest.mark.long])]
+
+
+@pytest.mark.parametrize("profile", IDEAL)
+def test_the_ideal_machine_measures_the_models_matrix(accelerator, profile):
+    ring = accelerator(profile, seed=None)
+    measured = ring.run(plans.measure_orbit_response(ring.machine))
+    model = ring.machine.design.orbit_response(
+        ring.machine.bpms.names, measured.actuators
+    )
+    assert measured.matrix.shape == model.shape
+    # Bipolar steps leave the cubic term of the sextupoles: 1e-4 of the matrix.
+    assert (measured.matrix - model).std() < 1e-3 * model.std()
+
+
 @pytest.mark.parametrize(("profile", "plane", "place", "rf"), BUMPS)
 def test_a_bump_of_a_millimetre_closes_to_a_percent(
     accelerator, profile, plane, place, rf
