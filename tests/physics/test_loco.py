@@ -107,9 +107,26 @@ def test_applied_it_makes_the_machine_the_design(fodo, found):
     state = fodo.run(plans.save_machine(fodo.machine))
     applied = fodo.run(plans.apply_loco(fodo.machine, found.model_version))
     assert np.allclose(applied.after, shown.after)
+    assert "would change" in shown.summary()
     before = (true / found.design_beta_at_bpms - 1).std(axis=0)
     now = true_beta(fodo, found.bpms) / found.design_beta_at_bpms - 1
     assert (now.std(axis=0) < 0.25 * before).all()
+    assert np.abs(applied.predicted).max() < 0.01 * np.abs(applied.beta_beat).max()
+    assert np.array_equal(fodo.model.values(), fodo.model.layout.values)
+    fodo.run(plans.restore_machine(fodo.machine, state))
+    assert np.allclose(fodo.sim.supplies.setpoints, start, atol=1e-9)
+
+
+def test_again_and_again_until_little_is_left(fodo):
+    start = fodo.sim.supplies.setpoints.copy()
+    state = fodo.run(plans.save_machine(fodo.machine))
+    fits = loco.correct(fodo, iterations=2, fraction=0.7)
+    beats = [fit.beta_beat.std() for fit in fits]
+    assert len(fits) == 2
+    assert beats[1] < 0.6 * beats[0]
+    true = true_beta(fodo, fits[0].bpms) / fits[0].design_beta_at_bpms - 1
+    assert true.std() < 0.4 * beats[0]
+    assert len(loco.correct(fodo, iterations=3, enough=1.0)) == 1
     fodo.run(plans.restore_machine(fodo.machine, state))
     assert np.allclose(fodo.sim.supplies.setpoints, start, atol=1e-9)
 
@@ -167,6 +184,8 @@ def test_magnets_in_series(accelerator):
     assert (after < 0.5 * before).all()
     applied = thomx.run(plans.apply_loco(machine, found, what=["optics"]))
     assert len(applied.strengths) == 6
+    now = (true_beta(thomx, found.bpms) / found.design_beta_at_bpms - 1).std(axis=0)
+    assert now == pytest.approx(applied.predicted.std(axis=0), rel=0.25)
     together = loco.fit(thomx, measured.uid, by="supply")
     assert [len(group) for group in together.members] == [4] * 6
 

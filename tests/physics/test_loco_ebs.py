@@ -47,8 +47,6 @@ def test_the_model_is_the_machine_and_the_machine_becomes_the_design(accelerator
     after = beat(found.design_beta_at_bpms)
     assert after.max() < 0.005
     assert vertical(ebs) < 0.2 * emittance
-    lines = (100 * before, 100 * beat(found.beta_at_bpms), 100 * after)
-    print(*lines, emittance, vertical(ebs), found.summary(), sep="\n")
 
 
 def vertical(ebs) -> float:

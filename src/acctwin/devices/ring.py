@@ -51,6 +51,12 @@ class Design(Protocol):
         """Return the optics at monitors, or averaged along magnets, by name."""
         ...
 
+    def beta_with(
+        self, monitors: Sequence[str], knobs: Sequence[str], values: FloatArray
+    ) -> FloatArray:
+        """Return β with some magnets set differently [m], (n_monitors, 2)."""
+        ...
+
     def tunes(self) -> FloatArray:
         """Return qx, qy with integer part, and qs (0 without RF), (3,)."""
         ...

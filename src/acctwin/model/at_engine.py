@@ -118,6 +118,18 @@ class AtEngine:
         """Return the optics at the monitors, or at every element boundary."""
         return self._product(("optics", everywhere), lambda: self._optics(everywhere))
 
+    def optics_with(
+        self, knobs: Sequence[str] | np.ndarray, values: FloatArray
+    ) -> Optics:
+        """Return the optics at the monitors if knobs were set so; they stay."""
+        chosen = self._indices(knobs)
+        before = self._ring.values[chosen]
+        try:
+            self.set(chosen, values)
+            return self.optics()
+        finally:
+            self.set(chosen, before)
+
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second).
 

@@ -9,7 +9,7 @@ import numpy as np
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import UnknownName
 from acctwin.model.engine import Engine
-from acctwin.names import FloatArray
+from acctwin.names import FloatArray, IntArray
 
 
 class Design:
@@ -37,14 +37,9 @@ class Design:
         Returns:
             Matrix [m/rad], or [m/Hz] for the RF, (2·n_monitors, n_actuators).
         """
-        known = self._engine.layout.monitors
-        index = {name: i for i, name in enumerate(known)}
-        for name in monitors:
-            if name not in index:
-                raise UnknownName("monitor of the model", name, known)
-        rows = np.array([index[name] for name in monitors], dtype=np.int64)
+        rows, count = self._rows(monitors), len(self._engine.layout.monitors)
         matrix = self._engine.orbit_response(list(actuators))
-        return matrix[np.concatenate([rows, rows + len(known)])]
+        return matrix[np.concatenate([rows, rows + count])]
 
     def place_response(
         self, places: Sequence[str], actuators: Sequence[str]
@@ -67,6 +62,22 @@ class Design:
             places: BPMs and magnets.
         """
         return self._engine.local_optics(list(places))
+
+    def beta_with(
+        self, monitors: Sequence[str], knobs: Sequence[str], values: FloatArray
+    ) -> FloatArray:
+        """Return β that monitors would have with some magnets set differently.
+
+        Args:
+            monitors: BPMs.
+            knobs: Magnets by profile name.
+            values: Their strengths, (n_knobs,).
+
+        Returns:
+            x, y [m], (n_monitors, 2).
+        """
+        rows = self._rows(monitors)
+        return self._engine.optics_with(list(knobs), values).beta[rows]
 
     def tunes(self) -> FloatArray:
         """Return qx, qy with integer part, and qs (0 without RF), (3,)."""
@@ -150,3 +161,12 @@ class Design:
             if name not in index:
                 raise UnknownName("knob of the model", name, layout.knobs)
         return layout.values[[index[name] for name in knobs]]
+
+    def _rows(self, monitors: Sequence[str]) -> IntArray:
+        """Return the place of each monitor in the model."""
+        known = self._engine.layout.monitors
+        index = {name: i for i, name in enumerate(known)}
+        for name in monitors:
+            if name not in index:
+                raise UnknownName("monitor of the model", name, known)
+        return np.array([index[name] for name in monitors], dtype=np.int64)

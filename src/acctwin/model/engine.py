@@ -189,6 +189,12 @@ class Engine(Protocol):
         """Return the optics at the monitors, or at every element boundary."""
         ...
 
+    def optics_with(
+        self, knobs: Sequence[str] | np.ndarray, values: FloatArray
+    ) -> Optics:
+        """Return the optics at the monitors if knobs were set so; they stay."""
+        ...
+
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
         ...

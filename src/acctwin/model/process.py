@@ -97,6 +97,12 @@ class EngineProcess:
         """Return the optics at the monitors, or at every element boundary."""
         return self.submit("optics", everywhere).result()
 
+    def optics_with(
+        self, knobs: Sequence[str] | np.ndarray, values: FloatArray
+    ) -> Optics:
+        """Return the optics at the monitors if knobs were set so; they stay."""
+        return self.submit("optics_with", knobs, values).result()
+
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
         return self.submit("equilibrium").result()

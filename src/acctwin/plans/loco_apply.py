@@ -67,7 +67,11 @@ def apply_loco(
         fraction: Of the change, in 0 to 1.
         preview: Only say what would be done.
 
+    Returns:
+        Strengths before and after, and the β-beat that the fitted model predicts.
+
     Raises:
+        BeamLost: The fitted model would have no stable motion; nothing was moved.
         PlanError: Nothing of that kind was fitted, or the magnets are marked bad.
         LimitError: A strength would leave its limits; nothing was moved.
     """
@@ -80,8 +84,14 @@ def apply_loco(
     found: LocoResult = result
     chosen = _chosen(found, what)
     by_magnet = -fraction * (found.values - found.design)[chosen]
-    names, changes = _settable(machine, [found.strengths[i] for i in chosen], by_magnet)
+    rows = _settable(machine, [found.strengths[i] for i in chosen])
+    names = tuple(found.strengths[chosen[row[0]]] for row in rows)
+    changes = np.array([by_magnet[row].mean() for row in rows])
     task = _task(machine, names)
+    wanted = found.values.copy()
+    for row, change in zip(rows, changes, strict=True):
+        wanted[chosen[row]] += change
+    beat = yield from ask(lambda: _predicted(machine, found, wanted))
     behind = raw(task.devices)
 
     def body(uid: str) -> MsgGenerator[AppliedLoco]:
@@ -90,7 +100,14 @@ def apply_loco(
         _check(moves)
         before = _values(task, start, len(names))
         applied = AppliedLoco(
-            names, before, before + changes, found.model_version, preview, uid
+            names,
+            before,
+            before + changes,
+            found.beta_beat,
+            beat,
+            found.model_version,
+            preview,
+            uid,
         )
 
         def applying() -> MsgGenerator[None]:
@@ -126,10 +143,17 @@ def _chosen(found: LocoResult, what: Sequence[What]) -> IntArray:
     return chosen
 
 
-def _settable(
-    machine: Machine, names: Sequence[str], changes: FloatArray
-) -> tuple[tuple[str, ...], FloatArray]:
-    """Return what can be set: of magnets in series the first, by the mean of all."""
+def _predicted(machine: Machine, found: LocoResult, wanted: FloatArray) -> FloatArray:
+    """Return the β-beat that the fitted model has with other strengths, (n_bpm, 2)."""
+    members = [name for group in found.members for name in group]
+    setpoints = machine.design.setpoints(members).tolist()
+    nominal = dict(zip(members, setpoints, strict=True))
+    beta = machine.design.beta_with(found.bpms, *found.magnets(wanted, nominal))
+    return beta / found.design_beta_at_bpms - 1
+
+
+def _settable(machine: Machine, names: Sequence[str]) -> list[IntArray]:
+    """Return the rows of what is set together: those in series, by their mean."""
     fed = magnets_of_supplies(machine)
     groups: dict[str, list[int]] = {}
     leaders: dict[str, str] = {}
@@ -137,8 +161,7 @@ def _settable(
         series = _series(machine[name], fed)
         leader = leaders.setdefault(min(series) if series else name, name)
         groups.setdefault(leader, []).append(row)
-    means = np.array([changes[rows].mean() for rows in groups.values()])
-    return tuple(groups), means
+    return [np.array(rows, dtype=np.int64) for rows in groups.values()]
 
 
 def _series(magnet: Any, fed: Mapping[str, set[str]]) -> set[str]:
@@ -223,7 +246,12 @@ def _set(
 def _note(applied: AppliedLoco) -> Note:
     return Note(
         "loco_apply",
-        {"before": applied.before, "after": applied.after},
+        {
+            "before": applied.before,
+            "after": applied.after,
+            "beta_beat": applied.beta_beat,
+            "predicted": applied.predicted,
+        },
         configuration={
             "strengths": list(applied.strengths),
             "is_preview": applied.is_preview,

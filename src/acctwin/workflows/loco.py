@@ -23,6 +23,8 @@ from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray
 from acctwin.plans import loco, loco_version
 from acctwin.plans.actuators import magnets_of_supplies
+from acctwin.plans.loco_apply import KINDS as KIND_OF
+from acctwin.plans.loco_apply import What, apply_loco
 from acctwin.profiles.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -118,6 +120,65 @@ def fit(
     return session.run(loco_version.store_loco(result, words))
 
 
+def correct(
+    session: Session,
+    *,
+    iterations: int = 2,
+    what: Sequence[What] | None = None,
+    fraction: float = 1.0,
+    enough: float = 0.0,
+    families: Sequence[str] | None = None,
+    by: By = "magnet",
+    without: Sequence[str] = (),
+    options: Options | None = None,
+) -> list[LocoResult]:
+    """Measure, fit, and take out what was found, several times.
+
+    The machine stays corrected; each step is a run, and ``restore_machine`` with the
+    uid of an ``apply_loco`` undoes it.
+
+    Args:
+        session: An open session on the machine.
+        iterations: How often at the most.
+        what: ``"optics"``, ``"coupling"``; default: all that the machine can.
+        fraction: Of what was found, in 0 to 1.
+        enough: It ends when the fitted β-beat is below this, rms of each plane; what
+            is left is not taken out then.
+        families: See :func:`fit`, as the rest.
+        by: The same.
+        without: The same.
+        options: The same.
+
+    Returns:
+        The fits, in order.
+
+    Raises:
+        PlanError: See :func:`fit` and ``apply_loco``.
+        LimitError: A strength would leave its limits.
+    """
+    if iterations < 1:
+        raise PlanError(f"iterations is at least 1, not {iterations}")
+    fits = list[LocoResult]()
+    for number in range(1, iterations + 1):
+        measured = session.run(loco.measure_loco(session.machine))
+        found = fit(
+            session,
+            measured.uid,
+            families=families,
+            by=by,
+            without=without,
+            options=options,
+        )
+        fits.append(found)
+        log.info("LOCO %d of %d: %s", number, iterations, found.summary())
+        if found.beta_beat.std(axis=0).max() < enough:
+            break
+        chosen = what or [name for name, kind in KIND_OF.items() if kind in found.kinds]
+        plan = apply_loco(session.machine, found, what=chosen, fraction=fraction)
+        log.info("%s", session.run(plan).summary())
+    return fits
+
+
 def measurement(session: Session, uid: str) -> Any:
     """Return a stored measurement for LOCO, with the noise and all correctors."""
     run = session.store.run(uid)
@@ -148,14 +209,7 @@ def load(session: Session, uid: str | None) -> None:
         return
     found = version(session, uid)
     nominal = dict(zip(model.layout.knobs, model.layout.values.tolist(), strict=True))
-    names, values = list[str](), list[float]()
-    for group, value in zip(found.members, found.values.tolist(), strict=True):
-        first = nominal[group[0]]
-        for name in group:
-            ratio = nominal[name] / first if first else 1.0
-            names.append(name)
-            values.append(ratio * value)
-    model.set(names, np.array(values))
+    model.set(*found.magnets(found.values, nominal))
 
 
 def _strengths(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,25 @@ class LocoResult:
             )
             if kind == "b1" and design != 0.0
         }
+
+    def magnets(
+        self, values: FloatArray, nominal: Mapping[str, float]
+    ) -> tuple[list[str], FloatArray]:
+        """Return the strength of every magnet.
+
+        Args:
+            values: Of the strengths that were fitted, (n,).
+            nominal: Of every magnet, in the design: those in series keep their ratio.
+
+        Returns:
+            Names, and their strengths.
+        """
+        names, found = list[str](), list[float]()
+        for group, value in zip(self.members, values.tolist(), strict=True):
+            first = nominal[group[0]]
+            names += group
+            found += [value * (nominal[n] / first if first else 1.0) for n in group]
+        return names, np.array(found)
 
     def of_kind(self, kind: str) -> np.ndarray:
         """Return the places of strengths of a kind, (n_kind,)."""
