@@ -44,6 +44,15 @@ class _Task:
         return found
 
 
+@dataclass(frozen=True)
+class _Change:
+    """By how much strengths are changed, and what the fitted ones are then."""
+
+    names: tuple[str, ...]
+    values: FloatArray
+    fitted: FloatArray
+
+
 @plan
 def apply_loco(
     machine: Machine,
@@ -82,27 +91,20 @@ def apply_loco(
         uid = result
         result = yield from ask(lambda: loco_version.analyse(machine.runs.run(uid)))
     found: LocoResult = result
-    chosen = _chosen(found, what)
-    by_magnet = -fraction * (found.values - found.design)[chosen]
-    rows = _settable(machine, [found.strengths[i] for i in chosen])
-    names = tuple(found.strengths[chosen[row[0]]] for row in rows)
-    changes = np.array([by_magnet[row].mean() for row in rows])
-    task = _task(machine, names)
-    wanted = found.values.copy()
-    for row, change in zip(rows, changes, strict=True):
-        wanted[chosen[row]] += change
-    beat = yield from ask(lambda: _predicted(machine, found, wanted))
+    change = _change(machine, found, what, fraction)
+    task = _task(machine, change.names)
+    beat = yield from ask(lambda: _predicted(machine, found, change.fitted))
     behind = raw(task.devices)
 
     def body(uid: str) -> MsgGenerator[AppliedLoco]:
         start = yield from setpoints(task.devices)
-        moves = task.moves(start, changes)
+        moves = task.moves(start, change.values)
         _check(moves)
-        before = _values(task, start, len(names))
+        before = _values(task, start, len(change.names))
         applied = AppliedLoco(
-            names,
+            change.names,
             before,
-            before + changes,
+            before + change.values,
             found.beta_beat,
             beat,
             found.model_version,
@@ -129,6 +131,21 @@ def apply_loco(
         "derived_from": [found.model_version],
     }
     return (yield from in_run(body, metadata))
+
+
+def _change(
+    machine: Machine, found: LocoResult, what: Sequence[What], fraction: float
+) -> _Change:
+    """Return what takes errors out: of magnets in series, their mean."""
+    chosen = _chosen(found, what)
+    errors = fraction * (found.values - found.design)
+    names, changes, fitted = list[str](), list[float](), found.values.copy()
+    for rows in _settable(machine, [found.strengths[i] for i in chosen]):
+        group = chosen[rows]
+        names.append(found.strengths[group[0]])
+        changes.append(-float(errors[group].mean()))
+        fitted[group] += changes[-1]
+    return _Change(tuple(names), np.array(changes), fitted)
 
 
 def _chosen(found: LocoResult, what: Sequence[What]) -> IntArray:
