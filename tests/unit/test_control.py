@@ -148,3 +148,61 @@ def test_devices_share_an_address_also_in_small_letters_in_tango(check):
     assert "RF frequency" in fault
     assert "dcct current" in fault
     assert not check("  backend: ca\n  names: {rf: {readback: 'RF:SP'}}\n")[1]
+
+
+TABLE = """name,        channel,  address
+C01/PS-HCM,  current,  MAG-HC1-CUR:SETPOINT
+C01/PS-HCM,  readback, MAG-HC1-CUR:READ
+C01/BPM1,    x,        -
+tune,        qx,       DIAG-TUNE:NUX
+"""
+
+
+def with_table(check, text: str, section: str = "  backend: pva\n"):
+    Path("devices/fodo/addresses.csv").write_text(text, encoding="utf-8")
+    return check(section)
+
+
+def test_single_addresses_come_before_templates(check):
+    section = "  backend: ca\n  names:\n    supplies: {current: null, readback: null}\n"
+    profile, found = with_table(check, TABLE, section)
+    assert not found
+    where = {
+        ("supply", "current", "C01/PS-HCM"): "ca://MAG-HC1-CUR:SETPOINT",
+        ("supply", "readback", "C01/PS-HCM"): "ca://MAG-HC1-CUR:READ",
+        ("supply", "current", "C02/PS-HCM"): "ca://C02:PS-HCM:SP",
+        ("bpm", "x", "C01/BPM1"): None,
+        ("bpm", "y", "C01/BPM1"): "ca://C01:BPM1:Y",
+        ("tune", "qx", ""): "ca://DIAG-TUNE:NUX",
+    }
+    for (kind, channel, name), wanted in where.items():
+        assert address(profile, kind, channel, name) == wanted
+    assert profile.hash != load_profile("fodo").hash
+    assert served_by(profile.control, ("tango",)).addresses == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("C01/HCN, current, A", ":2:1: nothing with addresses is called 'C01/HCN'"),
+        ("C01/PS-HCM, curent, A", ":2:13: a supply has no channel 'curent'; did you"),
+        ("C01/PS-HCM, current,", ":2:21: an address is wanted, or '-' for none"),
+        ("dcct, current, A B", ":2:16: dcct current: an address without blanks"),
+        ("dcct, current, RF:SP", ":2:16: RF frequency and dcct current have the same"),
+        ("dcct, current, A\ndcct, current, B", ":3:1: dcct has an address for"),
+    ],
+)
+def test_a_fault_of_the_table_is_where_it_was_written(check, line, wanted):
+    with_table(check, f"name, channel, address\n{line}\n")
+    _, (fault,) = read_profile("fodo", ".")
+    assert str(fault).startswith(f"devices/fodo/addresses.csv{wanted}")
+
+
+def test_a_table_needs_a_control_system(check):
+    Path("devices/fodo/addresses.csv").write_text(TABLE, encoding="utf-8")
+    check("  backend: ca\n")
+    path = Path("profiles/fodo.yaml")
+    text = path.read_text(encoding="utf-8").partition("\ncontrol:")[0]
+    path.write_text(text, encoding="utf-8")
+    _, (fault,) = read_profile("fodo", ".")
+    assert str(fault).startswith("devices/fodo/addresses.csv:2:1: the profile has no")

@@ -93,6 +93,8 @@ class Control:
         on_link_loss: ``"end"``: a plan that finds the link lost ends; ``"wait"``: it
             stays where it is until the machine is back, as it was.
         link_wait_s: How long it stays at most [s].
+        addresses: By kind, device and channel, where no template counts; None: the
+            channel is not there.
     """
 
     backend: Protocol = "ca"
@@ -106,6 +108,9 @@ class Control:
     updates: int = 2
     on_link_loss: Literal["end", "wait"] = "end"
     link_wait_s: float = 600.0
+    addresses: Mapping[tuple[str, str, str], str | None] = field(
+        default_factory=dict[tuple[str, str, str], str | None]
+    )
 
     def protocol(self, kind: str) -> Protocol:
         """Return how a kind of device is spoken to."""
@@ -116,6 +121,35 @@ class Control:
         if (kind, channel) in self.names:
             return self.names[kind, channel]
         return default_template(self.protocol(kind), kind, channel)
+
+    def has(self, kind: str, channel: str) -> bool:
+        """Tell whether any device of a kind has a channel."""
+        return self.template(kind, channel) is not None or any(
+            (kind, channel) == (place[0], place[2]) and text is not None
+            for place, text in self.addresses.items()
+        )
+
+    def address(
+        self, machine: str, kind: str, channel: str, name: str
+    ) -> Address | None:
+        """Return where a channel of a device is; None: it is not there.
+
+        Args:
+            machine: Name of the profile.
+            kind: Kind of the device, a key of :data:`CHANNELS`.
+            channel: Channel of that kind.
+            name: The device; empty for kinds that a machine has one of.
+        """
+        place = kind, name, channel
+        if place in self.addresses:
+            text = self.addresses[place]
+        else:
+            template = self.template(kind, channel)
+            text = template and fill(template, machine, kind, channel, name)
+        if text is None:
+            return None
+        server = self.tango_server
+        return Address(kind, channel, name, self.protocol(kind), text, server)
 
 
 @dataclass(frozen=True)
@@ -164,12 +198,8 @@ def address(profile: Profile, kind: str, channel: str, name: str = "") -> str | 
     control = profile.control
     if control is None:
         return None
-    template = control.template(kind, channel)
-    if template is None:
-        return None
-    text = fill(template, profile.name, kind, channel, name)
-    server = control.tango_server
-    return str(Address(kind, channel, name, control.protocol(kind), text, server))
+    found = control.address(profile.name, kind, channel, name)
+    return None if found is None else str(found)
 
 
 def addresses(
@@ -177,11 +207,9 @@ def addresses(
 ) -> Iterator[Address]:
     """Yield all channels that a device has in a control system."""
     for channel in CHANNELS[kind]:
-        template = control.template(kind, channel)
-        if template is not None:
-            text = fill(template, profile.name, kind, channel, name)
-            server = control.tango_server
-            yield Address(kind, channel, name, control.protocol(kind), text, server)
+        found = control.address(profile.name, kind, channel, name)
+        if found is not None:
+            yield found
 
 
 def check_channel(kind: str, channel: str) -> None:
@@ -258,4 +286,15 @@ def served_by(control: Control | None, protocols: tuple[Protocol, ...]) -> Contr
         for (kind, channel), template in control.names.items()
         if control.protocol(kind) in protocols
     }
-    return replace(control, backend=protocols[0], backends=backends, names=names)
+    addresses = {
+        place: text
+        for place, text in control.addresses.items()
+        if control.protocol(place[0]) in protocols
+    }
+    return replace(
+        control,
+        backend=protocols[0],
+        backends=backends,
+        names=names,
+        addresses=addresses,
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from acctwin.errors import Fault, did_you_mean
+from acctwin.profiles.addresses import Place
 from acctwin.profiles.control import (
     CHANNELS,
     FIELDS,
@@ -15,6 +16,7 @@ from acctwin.profiles.control import (
 )
 from acctwin.profiles.document import Document, Way
 from acctwin.profiles.profile import Profile
+from acctwin.profiles.tables import Cell
 
 #: Longest name of an EPICS record.
 RECORD_NAME = 60
@@ -33,14 +35,21 @@ def template_faults(document: Document) -> list[Fault]:
     return faults
 
 
-def shared_addresses(document: Document, profile: Profile) -> list[Fault]:
+def shared_addresses(
+    document: Document, profile: Profile, cells: Mapping[Place, Cell]
+) -> list[Fault]:
     """Return a fault for each channel whose address another device has too.
 
     Also for addresses that the control system does not take. A channel is named once,
     however many devices share its addresses.
+
+    Args:
+        document: The profile's file.
+        profile: The profile.
+        cells: Where single addresses were written.
     """
     found: dict[str, Address] = {}
-    faults: dict[tuple[str, str], Fault] = {}
+    faults: dict[tuple[str, str] | Place, Fault] = {}
     for address in _all(document, profile):
         text = str(address)
         key = text.lower() if address.protocol == "tango" else text
@@ -50,7 +59,10 @@ def shared_addresses(document: Document, profile: Profile) -> list[Fault]:
             pair = f"{_who(other)} and {_who(address)}"
             message = f"{pair} have the same address {text}"
         place = address.kind, address.channel
-        if message and place not in faults:
+        own = address.kind, address.name, address.channel
+        if message and own in cells:
+            faults[own] = cells[own].fault(message)
+        elif message and place not in faults:
             faults[place] = document.fault(_way(document, *place), message)
     return list(faults.values())
 

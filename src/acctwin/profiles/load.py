@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from acctwin.errors import ConfigError, Fault, did_you_mean
+from acctwin.profiles.addresses import read_addresses, with_addresses
 from acctwin.profiles.control_faults import shared_addresses, template_faults
 from acctwin.profiles.cross import (
     cell_faults,
@@ -101,7 +102,9 @@ def read_profile(
     profile = None
     if schema is not None and not lost:
         profile = _profile(schema, document, tables, path, folder, text)
-        faults += shared_addresses(document, profile)
+        single = read_addresses(tables.addresses, profile)
+        profile = with_addresses(profile, single)
+        faults += [*single.faults, *shared_addresses(document, profile, single.cells)]
     return profile, sorted(faults, key=lambda f: (f.file, f.line, f.column))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acctwin.errors import Fault
+from acctwin.profiles.addresses import ADDRESS_COLUMNS
 from acctwin.profiles.curve_rows import CURVE_COLUMNS, Curves, read_curves
 from acctwin.profiles.families import Named, duplicate_names, mixed_families
 from acctwin.profiles.feeds import FEED_COLUMNS, SCALE_COLUMN
@@ -24,6 +25,7 @@ from acctwin.profiles.supply_rows import SUPPLY_COLUMNS, SupplyLine, read_supply
 from acctwin.profiles.tables import Row, read_table
 
 SUPPLIES, CURVES = "supplies.csv", "curves.csv"
+ADDRESSES = "addresses.csv"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Tables:
         lines: All lines of magnets and BPMs, with the devices they stand for.
         supply_lines: All lines of supplies.
         has_supplies: Whether there is a table of supplies.
+        addresses: All lines of addresses.
         faults: All that is wrong with the tables.
     """
 
@@ -42,6 +45,7 @@ class Tables:
     lines: tuple[Line, ...] = ()
     supply_lines: tuple[SupplyLine, ...] = ()
     has_supplies: bool = False
+    addresses: tuple[Row, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -108,7 +112,15 @@ def read_machine(folder: Path, cells: Sequence[int] | None) -> Tables:
     supply_lines = _supplies(reader, cells) if has_supplies else []
     reader.faults += duplicate_names([*lines, *supply_lines])
     reader.faults += mixed_families(lines)
-    tables = Tables(tuple(reader.raw), tuple(lines), tuple(supply_lines), has_supplies)
+    has_addresses = (folder / ADDRESSES).exists()
+    addresses = reader.rows(ADDRESSES, ADDRESS_COLUMNS) if has_addresses else []
+    tables = Tables(
+        tuple(reader.raw),
+        tuple(lines),
+        tuple(supply_lines),
+        has_supplies,
+        tuple(addresses),
+    )
     if all(line.names for line in supply_lines):
         reader.faults += unknown_supplies(tables.magnets, supply_lines)
     if not reader.faults:

@@ -79,8 +79,8 @@ class Hub:
         self.count = 0
         self._profile, self._sim, self._publish = profile, sim, publish
         self._settings = Settings(profile, sim)
-        names = profile.control.names if profile.control else {}
-        self._has_magnets = any(kind == "magnet" for kind, _ in names)
+        control = profile.control
+        self._has_magnets = control is not None and control.has("magnet", "strength")
         self._waiting: list[asyncio.Future[None]] = []
         self._wanted = asyncio.Event()
         self._version, self.beam = 0, ""

@@ -231,7 +231,7 @@ class ControlPlant:
     def _all_magnets(self) -> Source:
         """Return the magnets: by their strengths there, or by their supplies."""
         rows = self._profile.magnets
-        if self._control.template("magnet", "strength") is None:
+        if not self._control.has("magnet", "strength"):
             missing = self._missing("magnet", "strength")
             words = f"it has no supply in the profile, and is {missing}"
             return Strengths(self._powering, self._supplies, words)
