@@ -8,11 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from bluesky.plans import count
 
 import acctwin
 from acctwin import plans
 from acctwin.data import dataset, documents, search
 from acctwin.data.runs import Run
+from acctwin.errors import PlanError
+from acctwin.workflows.repeat import repeat
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -136,3 +139,35 @@ def test_from_the_command_line(session, uids, folder):
     words = command("data", "show", uids["response"], *where)
     assert "C01/HCM" in words
     assert "accelerator-toolbox: 0." in words
+
+
+def test_a_run_is_repeated(session, uids, folder):
+    assert session.get("C05/VCM") == pytest.approx(1e-5)
+    first = session.store.run(uids["tune"].uid)
+    again = repeat(session, first.uid)
+    assert again.qx == pytest.approx(uids["tune"].qx, abs=3e-4)
+    last = session.store.run(-1)
+    assert last.start["derived_from"] == [first.uid]
+    assert last.start["call"] == first.start["call"]
+    response = repeat(session, uids["response"])
+    assert response.actuators == ("C01/HCM", "C02/HCM", "C03/HCM")
+    assert session.get("C05/VCM") == 0.0, "as before that run"
+    stepped = session.store.run(uids["stepped"])
+    repeat(session, stepped.uid)
+    assert session.get("C05/VCM") == pytest.approx(1e-5)
+    with pytest.raises(PlanError, match="does not say how its plan was called"):
+        repeat(session, session.run(bare(session.machine)))
+
+
+def bare(machine):
+    uid = yield from count([machine.tune])
+    return uid
+
+
+def test_a_run_is_repeated_from_the_command_line(uids, folder):
+    where = ("--catalog", str(folder))
+    told = json.loads(command("data", "repeat", uids["tune"].uid[:8], "--json", *where))
+    then, now = told["results"]["tunes_q_0"]
+    assert then == pytest.approx(uids["tune"].qx)
+    assert now == pytest.approx(then, abs=3e-4)
+    assert told["repeats"] == uids["tune"].uid

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from bluesky.plans import count, scan
 
 import acctwin
 from acctwin import plans
@@ -52,6 +53,25 @@ def test_orbit_is_what_the_hidden_lattice_says(session):
     allowed = 5.0 * errors.bpm_noise / np.sqrt(20.0)
     assert np.abs(orbit.x - seen[:, 0]).max() < allowed
     assert np.abs(orbit.y - seen[:, 1]).max() < allowed
+
+
+def test_staged_devices_are_read_anew(session):
+    events: list[dict] = []
+    keep = {"event": [lambda _, doc: events.append(doc["data"])]}
+    machine = session.machine
+    knob = machine["C01/HCM"]
+    session.RE(scan([machine.bpms], knob, 0.0, 2e-5, num=3), keep)
+    session.RE(count([machine.bpms, machine.hcm], 2), keep)
+    seen = [event for event in events if "bpms_x" in event]
+    first, second, third, *still = (event["bpms_x"] for event in seen)
+    assert np.abs(second - first).max() > 1e-5
+    assert np.abs(third - first).max() == pytest.approx(
+        2 * np.abs(second - first).max(), rel=0.3
+    )
+    assert (still[0] != still[1]).all(), "the noise of each reading is its own"
+    held = machine.hcm.names.index("C01/HCM")
+    assert seen[-1]["hcm_strength"][held] == pytest.approx(2e-5)
+    session.set("C01/HCM", 0.0)
 
 
 def test_the_design_model_knows_nothing_of_the_errors(session):

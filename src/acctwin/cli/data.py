@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from acctwin.cli.data_export import export, import_file
+from acctwin.cli.data_repeat import repeat
 from acctwin.cli.data_serve import serve
 from acctwin.cli.data_show import show
 from acctwin.cli.data_status import flush, status
@@ -14,6 +15,7 @@ data.command()(serve)
 data.command()(status)
 data.command()(flush)
 data.command()(show)
+data.command()(repeat)
 data.command()(export)
 data.command("import")(import_file)
 

@@ -40,6 +40,7 @@ def provenance(run: Run, derived: tuple[str, ...] = ()) -> dict[str, Any]:
             "events": dict(stop.get("num_events") or {}),
         },
         "arguments": dict(start.get("plan_args") or {}),
+        "again": f"acctwin data repeat {run.uid[:8]}" if "call" in start else "",
         "machine": {
             key: start.get(key)
             for key in (

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.bba import BbaResult, merge
 from acctwin.data.runs import Run
@@ -31,6 +31,7 @@ from acctwin.plans.bba_task import (
     options_of,
     prepare,
 )
+from acctwin.plans.call import plan
 from acctwin.plans.guards import check_arrived, check_moves, require, restoring
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import Reading, ask, in_run, move, take

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.beta import BetaMethod, BetaResult, Places
 from acctwin.analysis.tune import TuneMethod
@@ -15,6 +15,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.plans import beta_modulation as modulation
 from acctwin.plans import beta_turns as turns
+from acctwin.plans.call import plan
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import in_run
 from acctwin.plans.targets import Target

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.bump import BumpResult
 from acctwin.analysis.orbit import OrbitResult, mean_orbit
@@ -19,6 +19,7 @@ from acctwin.names import BPMS, FloatArray, Plane
 from acctwin.plans.actuators import raw
 from acctwin.plans.bump_place import FAMILY, Wanted
 from acctwin.plans.bump_task import Task, prepare
+from acctwin.plans.call import plan
 from acctwin.plans.guards import (
     check_arrived,
     check_moves,

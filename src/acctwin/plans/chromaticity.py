@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.chromaticity import ChromaticityResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
+from acctwin.plans.call import plan
 from acctwin.plans.chromaticity_scan import fit_stored, prepare_scan, scan_options
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import in_run

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.chromaticity import ChromaticityResult, SetChromaticityResult
 from acctwin.analysis.response import ResponseResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.names import FloatArray
+from acctwin.plans.call import plan
 from acctwin.plans.chromaticity_knobs import chromaticity_knobs
 from acctwin.plans.chromaticity_scan import fit_stored, scan_options
 from acctwin.plans.chromaticity_task import Aim, Task, next_steps, prepare_task

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.chromaticity import ChromaticityResult
 from acctwin.analysis.response import ResponseResult, fit_response
@@ -14,6 +14,7 @@ from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import LimitError, PlanError
 from acctwin.names import FloatArray
+from acctwin.plans.call import plan
 from acctwin.plans.chromaticity_knobs import (
     MONITORS,
     chromaticity_knobs,

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.correction import CorrectionResult, Solution
 from acctwin.analysis.orbit import OrbitResult, mean_orbit, rms
@@ -17,6 +17,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import LimitError
 from acctwin.names import BPMS, FloatArray
 from acctwin.plans.actuators import Units, raw
+from acctwin.plans.call import plan
 from acctwin.plans.correction_task import Options, Task, cut, prepare
 from acctwin.plans.guards import (
     check_arrived,

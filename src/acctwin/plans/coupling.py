@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.coupling import (
     CouplingMethod,
@@ -18,6 +18,7 @@ from acctwin.analysis.coupling import (
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
+from acctwin.plans.call import plan
 from acctwin.plans.coupling_response import Correctors, cross_job, stored_cross
 from acctwin.plans.coupling_tunes import NAME, Approach, stored_approach
 from acctwin.plans.guards import require

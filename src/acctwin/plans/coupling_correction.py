@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.coupling import SetCouplingResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.plans.actuators import good_members, raw
+from acctwin.plans.call import plan
 from acctwin.plans.coupling_response import Correctors, cross_job, stored_cross
 from acctwin.plans.coupling_task import Options, correct, predict, prepare
 from acctwin.plans.guards import require, restoring_on_failure

@@ -8,7 +8,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.machine_state import CycleResult, waveform_setpoints
 from acctwin.devices.magnet import Magnet, MagnetFamily
@@ -24,6 +24,7 @@ from acctwin.plans.actuators import (
     magnets_of_supplies,
     with_values,
 )
+from acctwin.plans.call import plan
 from acctwin.plans.guards import check_moves, restoring
 from acctwin.plans.stubs import Reading, in_run, move, setpoints, take
 from acctwin.plans.targets import Target, good_part, settable, title

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.dispersion import DispersionResult, fit_dispersion
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.names import BPMS
+from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.orbit import positions, stored_positions

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from bluesky.utils import MsgGenerator, RequestStop, plan
+from bluesky.utils import MsgGenerator, RequestStop
 
 from acctwin.analysis.feedback import FeedbackResult, plane_rms
 from acctwin.analysis.orbit import OrbitResult
@@ -15,6 +15,7 @@ from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.names import BPMS
 from acctwin.plans.actuators import raw
+from acctwin.plans.call import plan
 from acctwin.plans.correction_task import Options, cut, prepare
 from acctwin.plans.feedback_loop import Loop, Pace, limits_of
 from acctwin.plans.guards import require, restoring_on_failure

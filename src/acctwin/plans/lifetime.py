@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.lifetime import (
     LEAST_READINGS,
@@ -21,6 +21,7 @@ from acctwin.defaults import LifetimeDefaults
 from acctwin.devices.current import Dcct
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
+from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import in_run, take_stamped

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bluesky.preprocessors import inject_md_wrapper
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.loco.measurement import LocoMeasurement, gathered
 from acctwin.analysis.orbit import NoiseResult
@@ -18,6 +18,7 @@ from acctwin.errors import DataError, PlanError
 from acctwin.names import BPMS, HCM, VCM
 from acctwin.plans import orbit, response
 from acctwin.plans.actuators import Actuators, good_members
+from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import ask, in_run

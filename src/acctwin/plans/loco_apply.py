@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.loco.apply import AppliedLoco
 from acctwin.analysis.loco.version import LocoResult
@@ -17,6 +17,7 @@ from acctwin.errors import LimitError, PlanError
 from acctwin.names import FloatArray, IntArray
 from acctwin.plans import loco_version
 from acctwin.plans.actuators import magnets_of_supplies, raw, with_values
+from acctwin.plans.call import plan
 from acctwin.plans.guards import check_arrived, check_moves, restoring_on_failure
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import ask, in_run, move, setpoints, take

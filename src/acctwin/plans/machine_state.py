@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.machine_state import (
     ComparisonResult,
@@ -17,6 +17,7 @@ from acctwin.analysis.machine_state import (
 )
 from acctwin.devices.family import SettableFamily
 from acctwin.devices.ring import Machine
+from acctwin.plans.call import plan
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.states import (
     GOLDEN,

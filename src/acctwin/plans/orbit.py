@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.orbit import (
     NoiseResult,
@@ -19,6 +19,7 @@ from acctwin.devices.bpm import Bpms
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, BoolArray, FloatArray
+from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import Reading, in_run, take

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.data.references import Action, previous
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
+from acctwin.plans.call import plan
 from acctwin.plans.stubs import ask, in_run
 
 ORBIT, ORBIT_RESPONSE, MACHINE = "orbit", "orbit_response", "machine"

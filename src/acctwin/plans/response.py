@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.response import ResponseResult
 from acctwin.data.runs import Run
@@ -14,6 +14,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, HCM, VCM
 from acctwin.plans.actuators import Actuators, Units
+from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.response_walk import (

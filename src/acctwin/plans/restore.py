@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from bluesky.preprocessors import contingency_wrapper
-from bluesky.utils import Msg, MsgGenerator, RequestAbort, RequestStop, plan
+from bluesky.utils import Msg, MsgGenerator, RequestAbort, RequestStop
 
 from acctwin.analysis.machine_state import RestoreResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError, RestoreError
+from acctwin.plans.call import plan
 from acctwin.plans.guards import check_moves, restore
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.reference import MACHINE

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 from bluesky.preprocessors import contingency_wrapper
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.rf import SetRfResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
+from acctwin.plans.call import plan
 from acctwin.plans.guards import (
     check_arrived,
     check_moves,

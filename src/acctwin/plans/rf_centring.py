@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.dispersion import DispersionResult
 from acctwin.analysis.orbit import OrbitResult, mean_orbit
@@ -22,6 +22,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, HCM
 from acctwin.plans import dispersion as dispersion_plan
+from acctwin.plans.call import plan
 from acctwin.plans.guards import check_arrived, check_moves, require
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.orbit import orbit_from_events, stored_positions

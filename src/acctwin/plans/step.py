@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 from numpy.typing import ArrayLike
 
 from acctwin.devices.family import SettableFamily
@@ -17,6 +17,7 @@ from acctwin.devices.setpoint import SingleSettable, bounds_of
 from acctwin.errors import PlanError
 from acctwin.names import FloatArray
 from acctwin.plans.actuators import Knob, Units, boxes, good_members, raw, starts
+from acctwin.plans.call import plan
 from acctwin.plans.guards import restoring_on_failure
 from acctwin.plans.stubs import in_run, move, take, wait_for
 from acctwin.plans.targets import Target, good_part, one_each, settable, title

@@ -91,7 +91,7 @@ def take_stamped(
 def _event(
     devices: Sequence[Any], stream: str
 ) -> MsgGenerator[Mapping[str, Mapping[str, Any]]]:
-    yield from _trigger([device for device in devices if hasattr(device, "trigger")])
+    yield from trigger([device for device in devices if hasattr(device, "trigger")])
     readings: dict[str, Mapping[str, Any]] = {}
     try:
         yield Msg("create", None, name=stream)
@@ -104,7 +104,7 @@ def _event(
     return readings
 
 
-def _trigger(devices: Sequence[Any]) -> MsgGenerator[None]:
+def trigger(devices: Sequence[Any]) -> MsgGenerator[None]:
     """Have some devices take a reading, and wait for all of them."""
     group, statuses = uuid.uuid4().hex, list[Any]()
     for device in devices:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.tune import TuneMethod, TuneResult
 from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.names import Plane
+from acctwin.plans.call import plan
 from acctwin.plans.note import Note, write_result
 from acctwin.plans.stubs import in_run
 from acctwin.plans.tune_reading import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.response import ResponseResult
 from acctwin.analysis.tune import TuneMethod, TuneResult
@@ -18,6 +18,7 @@ from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import LimitError, PlanError
 from acctwin.names import FloatArray
+from acctwin.plans.call import plan
 from acctwin.plans.group_knobs import (
     all_boxes,
     group_starts,

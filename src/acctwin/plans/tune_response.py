@@ -8,7 +8,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
-from bluesky.utils import Msg, MsgGenerator, plan
+from bluesky.utils import Msg, MsgGenerator
 
 from acctwin.analysis.response import ResponseResult, fit_response
 from acctwin.data.runs import Run
@@ -16,6 +16,7 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import FloatArray
 from acctwin.plans.actuators import raw
+from acctwin.plans.call import plan
 from acctwin.plans.group_knobs import GroupKnob, all_boxes, group_starts
 from acctwin.plans.guards import check_moves, require, restoring
 from acctwin.plans.note import Note, write_result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bluesky.utils import MsgGenerator, plan
+from bluesky.utils import MsgGenerator
 
 from acctwin.analysis.response import ResponseResult
 from acctwin.analysis.tune_correction import StepTuneResult, solve_tune
@@ -13,6 +13,7 @@ from acctwin.data.runs import Run
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.plans.actuators import raw
+from acctwin.plans.call import plan
 from acctwin.plans.group_knobs import all_boxes, all_moves, group_starts
 from acctwin.plans.guards import check_arrived, check_moves, restoring_on_failure
 from acctwin.plans.note import Note, write_result

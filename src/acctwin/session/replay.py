@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from bluesky.preprocessors import msg_mutator
-from bluesky.utils import Msg, MsgGenerator
+from bluesky.utils import MsgGenerator
 
+from acctwin.plans.call import derived
 from acctwin.session.plants import Plants
 
 
@@ -26,13 +25,6 @@ def of_replay(plants: Plants) -> Callable[[MsgGenerator[Any]], MsgGenerator[Any]
         if uid is None:
             return (yield from plan)
         plants.rewind()
-        return (yield from msg_mutator(plan, partial(_derived, uid)))
+        return (yield from derived(plan, uid))
 
     return begin
-
-
-def _derived(uid: str, msg: Msg) -> Msg:
-    if msg.command != "open_run":
-        return msg
-    sources = [uid, *msg.kwargs.get("derived_from", [])]
-    return msg._replace(kwargs={**msg.kwargs, "derived_from": sources})
