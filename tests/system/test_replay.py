@@ -34,6 +34,8 @@ def data_key(value, **more):
     if isinstance(value, np.ndarray):
         more["dtype_numpy"] = value.dtype.str
         return {"dtype": "array", "shape": list(value.shape), "source": "t", **more}
+    if isinstance(value, list):
+        return {"dtype": "array", "shape": [len(value)], "source": "t", **more}
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
     return {"dtype": kinds[type(value)], "shape": [], "source": "t", **more}
 
@@ -114,3 +116,10 @@ def test_other_clients_see_the_run_as_before(store):
     assert store.db[-1].table("zebra").columns.tolist() == ["x", "v", "time"]
     events = [doc for name, doc in run.documents() if name == "event"]
     assert all(doc["timestamps"].keys() == doc["data"].keys() for doc in events)
+
+
+def test_lists_of_words_in_events_come_back(store):
+    rows = [{"x": np.arange(3.0), "words": ["on", "off"]} for _ in range(2)]
+    emitted = composed(rows)
+    send(store, emitted)
+    assert_replayed(store, emitted)
