@@ -1,0 +1,203 @@
+"""Ready problems for ``optimise``: what operators often make small, or large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from acctwin.analysis.optimisation import Output
+from acctwin.devices.ring import Machine
+from acctwin.errors import PlanError, UnknownName
+from acctwin.names import BPMS, HCM, VCM, FloatArray
+from acctwin.plans.actuators import Units
+from acctwin.plans.guards import require
+from acctwin.plans.knobs import Knobs, correctors
+from acctwin.plans.orbit import positions
+from acctwin.plans.problem import Measured, Problem, plain_variables
+from acctwin.plans.stubs import Reading
+
+SKEWS, EMITTANCE, INJECTION = "skew_quadrupoles", "emittance", "injection"
+#: How many correctors of each plane the design's coupling is computed with.
+CORRECTORS = 4
+
+
+def vertical_emittance(
+    machine: Machine,
+    *,
+    skews: Sequence[str] | None = None,
+    reach: float | None = None,
+    noise: float = 0.0,
+) -> Problem:
+    """Return the problem of a small vertical emittance, with skew quadrupoles.
+
+    Args:
+        machine: The machine.
+        skews: Skew quadrupoles, by name; default: all good ones.
+        reach: How far each may go from where it is, in its unit; default: to its
+            limits.
+        noise: Standard deviation of a reading of the emittance [m rad].
+
+    Raises:
+        PlanError: No emittance monitor, or no skew quadrupoles.
+    """
+    require(machine, [EMITTANCE, SKEWS], "its vertical emittance cannot be optimised")
+    knobs = _knobs(machine, [SKEWS], skews)
+    key = f"{machine.emittance.name}_ey"
+
+    def along() -> FloatArray:
+        kicks = [n for f in (HCM, VCM) for n in _evenly(machine[f].good().names)]
+        bpms = machine.bpms.good().names
+        response = machine.design.coupling_response(bpms, kicks, knobs.names)
+        return principal(response.reshape(-1, len(knobs)))
+
+    has_orbit = all(machine.has(name) for name in (BPMS, HCM, VCM))
+    return Problem(
+        "vertical_emittance",
+        knobs,
+        plain_variables(knobs, reach),
+        (machine.emittance,),
+        (Measured(Output("ey", "m rad", noise), lambda event: float(event[key])),),
+        directions=along if has_orbit else None,
+    )
+
+
+def orbit(
+    machine: Machine,
+    *,
+    names: Sequence[str] | None = None,
+    reach: float | None = None,
+    noise: float = 0.0,
+) -> Problem:
+    """Return the problem of a small orbit, with correctors.
+
+    ``correct_orbit`` does the same with far fewer readings where the response is
+    known; this is for when it is not, and to try generators on.
+
+    Args:
+        machine: The machine.
+        names: Correctors; default: all good ones.
+        reach: How far each may go from where it is [rad]; default: to its limits.
+        noise: Standard deviation of the rms orbit of a reading [m].
+
+    Raises:
+        PlanError: No BPMs, or no correctors.
+    """
+    require(machine, [BPMS], "there is no orbit to optimise")
+    knobs = _knobs(machine, [HCM, VCM], names)
+    bpms = machine.bpms
+
+    def rms(event: Reading) -> float:
+        return float(np.sqrt(np.mean(np.square(positions(bpms, [event])))))
+
+    def along() -> FloatArray:
+        names = bpms.good().names
+        return principal(machine.design.orbit_response(names, knobs.names))
+
+    return Problem(
+        "orbit",
+        knobs,
+        plain_variables(knobs, reach),
+        (bpms,),
+        (Measured(Output("rms_orbit", "m", noise), rms),),
+        directions=along,
+    )
+
+
+def injection_efficiency(
+    machine: Machine,
+    *,
+    families: Sequence[str] = ("sextupoles", "octupoles"),
+    reach: float | None = None,
+    noise: float = 0.0,
+) -> Problem:
+    """Return the problem of a large injection efficiency, with nonlinear magnets.
+
+    The supplies of the magnets are varied, each once, so that magnets in series stay
+    together; where there are no supplies, each magnet.
+
+    Args:
+        machine: The machine.
+        families: Of magnets; those that the machine has.
+        reach: How far each supply may go from where it is [A]; default: to its limits.
+        noise: Standard deviation of the efficiency of a shot.
+
+    Raises:
+        PlanError: No injection to be observed, or none of the families.
+    """
+    require(machine, [INJECTION], "its injection cannot be optimised")
+    there = [name for name in families if machine.has(name)]
+    has_supplies = all(machine[name].supplies is not None for name in there)
+    knobs = _knobs(machine, there, None, "hardware" if has_supplies else "physics")
+    injection = machine[INJECTION]
+    key = injection.efficiency.name
+    output = Output("efficiency", "1", noise, maximise=True)
+    return Problem(
+        "injection_efficiency",
+        knobs,
+        plain_variables(knobs, reach),
+        (injection,),
+        (Measured(output, lambda event: float(event[key])),),
+    )
+
+
+#: By name, as ``optimise`` takes them.
+READY: Mapping[str, Callable[[Machine], Problem]] = MappingProxyType({
+    "vertical_emittance": vertical_emittance,
+    "orbit": orbit,
+    "injection_efficiency": injection_efficiency,
+})
+
+
+def ready_problem(machine: Machine, name: str) -> Problem:
+    """Return a ready problem with its defaults.
+
+    Raises:
+        UnknownName: There is none of that name.
+        PlanError: The machine has not what it needs.
+    """
+    if name not in READY:
+        raise UnknownName("ready problem", name, READY)
+    return READY[name](machine)
+
+
+def principal(response: FloatArray) -> FloatArray:
+    """Return the directions in which a response is simple, the strongest first.
+
+    Args:
+        response: d(anything)/d(knob), (n, n_knobs).
+
+    Returns:
+        Right singular vectors, (n_knobs, n_knobs or fewer).
+    """
+    return np.linalg.svd(response, full_matrices=False)[2].T
+
+
+def _knobs(
+    machine: Machine,
+    families: Sequence[str],
+    names: Sequence[str] | None,
+    units: Units = "physics",
+) -> Knobs:
+    """Return the good members of some families, or those that were named.
+
+    Raises:
+        UnknownName: A name that is none of them.
+        PlanError: None is left.
+    """
+    good = correctors(machine, units, lambda _: True, families)
+    for name in names or ():
+        if name not in good.names:
+            raise UnknownName(f"good member of {', '.join(families)}", name, good.names)
+    chosen = good if names is None else good.only(set(names))
+    if not len(chosen):
+        raise PlanError(
+            f"{machine.title} has no good {' or '.join(families) or 'magnet'} to vary"
+        )
+    return chosen
+
+
+def _evenly(names: Sequence[str]) -> list[str]:
+    places = np.linspace(0, len(names) - 1, min(CORRECTORS, len(names)))
+    return [names[round(float(place))] for place in places]
