@@ -82,6 +82,9 @@ CASES = {
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
     "orbit_bump": lambda m: plans.orbit_bump(m, "x", "T/B3", position=2e-5),
     "orbit_feedback": lambda m: plans.orbit_feedback(m, cycles=2, period_s=0.0),
+    "optimise": lambda m: plans.optimise(
+        m, "vertical_emittance", "random", evaluations=3, seed=1
+    ),
     "measure_dispersion": lambda m: plans.measure_dispersion(m, points=3, readings=1),
     "set_rf": lambda m: plans.set_rf(m, m.rf.limits[1]),
     "center_rf": lambda m: plans.center_rf(m, iterations=1),
@@ -136,6 +139,7 @@ MOVERS = {
     "set_values",
     "step",
     "orbit_bump",
+    "optimise",
     "orbit_feedback",
     "center_rf",
     "set_chromaticity",
