@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def loco(
-    uid: Annotated[str, typer.Argument(help="Run of a measure_loco.")],
+    uid: Annotated[
+        str,
+        typer.Argument(help="Run of a measure_loco; with --compare, of a fit."),
+    ],
     catalog: Annotated[
         str, typer.Option(help="'local', a folder, or the URL of a Tiled server.")
     ] = "local",
@@ -27,6 +30,10 @@ def loco(
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="A BPM, corrector or magnet to leave out.")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(help="Compare a fit with 'design' or another; fit nothing."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File for a plot, such as loco.png.")
@@ -40,6 +47,25 @@ def loco(
 
     The fit is stored as a version of the model; apply_loco takes its uid.
     """
+    if compare is not None:
+        from acctwin.cli.loco_compare import compare_versions
+
+        compare_versions(uid, compare, catalog=catalog, site=site, out=out, json=json)
+        return
+    words: dict[str, Any] = {"by": by, "without": without or ()}
+    found = _fit(uid, catalog, site, cut, words)
+    if out is not None:
+        _plot(found, out)
+    if json:
+        typer.echo(json_module.dumps(_summary(found), indent=1))
+    else:
+        typer.echo(f"{found.summary()}\nmodel version {found.model_version}")
+
+
+def _fit(
+    uid: str, catalog: str, site: Path | None, cut: float | None, words: dict[str, Any]
+) -> LocoResult:
+    """Fit a stored measurement, and say how it goes."""
     from acctwin.analysis.loco import Options
     from acctwin.data.store import Store
     from acctwin.session.open import open_session
@@ -56,20 +82,9 @@ def loco(
     profile = str(start["profile"])
     with open_session(profile, catalog=catalog, site=site, progress=False) as session:
         screen.print(f"Fitting {profile} to run {start['uid'][:8]}")
-        found = workflow.fit(
-            session,
-            start["uid"],
-            by=by,
-            without=without or (),
-            options=options,
-            progress=tell,
+        return workflow.fit(
+            session, start["uid"], options=options, progress=tell, **words
         )
-    if out is not None:
-        _plot(found, out)
-    if json:
-        typer.echo(json_module.dumps(_summary(found), indent=1))
-    else:
-        typer.echo(f"{found.summary()}\nmodel version {found.model_version}")
 
 
 def _summary(found: LocoResult) -> dict[str, Any]:
