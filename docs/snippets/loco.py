@@ -29,6 +29,12 @@ session.run(plans.restore_machine(machine, applied.uid))
 loco.load(session, found.model_version)  # session.model is the fitted machine now
 print(session.model.tunes())
 loco.load(session, None)  # and the design again
+# [compare]
+from acctwin.workflows.compare import compare  # noqa: E402
+
+difference = compare(session, found.model_version)  # with the design
+print(difference.summary())
+print("largest beta beat:", abs(difference.beta_beat_everywhere).max(axis=0))
 # [plot]
 from acctwin.plots.figure import new_figure, save  # noqa: E402
 from acctwin.plots.loco import draw_loco  # noqa: E402
