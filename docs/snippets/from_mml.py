@@ -19,6 +19,14 @@ currents = session.get("QF", units="hardware")
 session.step("C01/QF", 0.5, units="hardware")
 session.set("hcm", kicks, wait=False)
 
+# LOCO and beam-based alignment
+from acctwin.workflows import loco  # noqa: E402
+
+offsets = session.run(plans.bba(machine, machine.bpms.names[:1]))
+measured = session.run(plans.measure_loco(machine))
+fitted = loco.fit(session, measured.uid)
+applied = session.run(plans.apply_loco(machine, fitted))
+
 # Monitors and RF
 x, y = session.get("bpms")
 orbit = session.run(plans.measure_orbit(machine, readings=4))

@@ -29,6 +29,18 @@ session.run(plans.restore_machine(machine, applied.uid))
 loco.load(session, found.model_version)  # session.model is the fitted machine now
 print(session.model.tunes())
 loco.load(session, None)  # and the design again
+# [gains]
+version = found.model_version
+session.run(plans.promote_reference(machine, "gains", version))
+session.run(plans.promote_reference(machine, "orbit_response", version))
+orbit = session.run(plans.measure_orbit(machine, calibrated=True))
+session.run(plans.correct_orbit(machine))  # with the fitted model
+# [compare]
+from acctwin.workflows.compare import compare  # noqa: E402
+
+difference = compare(session, found.model_version)  # with the design
+print(difference.summary())
+print("largest beta beat:", abs(difference.beta_beat_everywhere).max(axis=0))
 # [plot]
 from acctwin.plots.figure import new_figure, save  # noqa: E402
 from acctwin.plots.loco import draw_loco  # noqa: E402

@@ -21,7 +21,7 @@ DAILY = """
     setmachineconfig srcycle setgolden switch2sim modeltune modelbeta modeltwiss
     modeldisp modelchro plotorbit getgolden settune steptune meastuneresp measdisp
     measchro setchro findrf rmdisp measlifetime measbeta setorbitbump machine2sim
-    plottune plotdisp plotchro plotbpmresp
+    plottune plotdisp plotchro plotbpmresp quadcenter measlocodata loco setlocodata
 """
 
 

@@ -164,6 +164,7 @@ def bare(machine):
     return uid
 
 
+@pytest.mark.long
 def test_a_run_is_repeated_from_the_command_line(uids, folder):
     where = ("--catalog", str(folder))
     told = json.loads(command("data", "repeat", uids["tune"].uid[:8], "--json", *where))

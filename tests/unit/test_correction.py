@@ -159,7 +159,7 @@ def test_a_response_in_other_units_is_refused_with_what_to_give(run, powered):
         run(plans.correct_orbit(machine, amperes))
     with pytest.raises(PlanError, match=r"measure_orbit_response\(machine, units='har"):
         run(plans.correct_orbit(machine, radians, units="hardware"))
-    with pytest.raises(PlanError, match="the design model knows no amperes"):
+    with pytest.raises(PlanError, match="the model knows no amperes"):
         run(plans.correct_orbit(machine, units="hardware"))
     with pytest.raises(PlanError, match="keep_energy"):
         run(plans.correct_orbit(machine, amperes, units="hardware", keep_energy=True))

@@ -22,6 +22,7 @@ from toy import (
     toy_profile,
 )
 
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.backends.build import build_machine
 from acctwin.backends.link import Links
@@ -241,6 +242,12 @@ class RingDesign:
 
     def beta_with(self, monitors: Any, knobs: Any, values: Any) -> np.ndarray:
         return np.ones((len(monitors), 2))
+
+    def linear_with(
+        self, monitors: Any, actuators: Any, knobs: Any, values: Any
+    ) -> Linear:
+        direct = self.orbit_response(monitors, actuators)
+        return Linear(direct, np.zeros_like(direct), np.zeros(len(direct)))
 
     def tunes(self) -> np.ndarray:
         return TUNES.copy()

@@ -61,6 +61,20 @@ def joined(first: Factors, second: Factors) -> Factors:
     )
 
 
+def merged(first: Factors, second: Factors) -> Factors:
+    """Return the factors of the same strengths, each in one of them.
+
+    Args:
+        first: Of some strengths.
+        second: Of the others.
+    """
+    both = joined(first, second)
+    owner = np.concatenate([first.owner, second.owner])
+    order = np.argsort(owner, kind="stable")
+    left, right = both.left[order], both.right[order]
+    return Factors(owner[order], left, right, first.strengths)
+
+
 def _padded(factors: Factors, rank: int) -> tuple[FloatArray, FloatArray]:
     more = rank - factors.left.shape[2]
     return (

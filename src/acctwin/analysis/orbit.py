@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,25 @@ class OrbitResult:
     sigma_y: FloatArray
     readings: int
     uid: str = ""
+
+    def without_gains(self, gains: FloatArray) -> OrbitResult:
+        """Return the orbit of the beam behind readings of imperfect BPMs.
+
+        Args:
+            gains: Reading = gain·(x, y), of each BPM, (n, 2, 2).
+        """
+        inverse = np.linalg.inv(gains)
+        read = np.stack([self.x, self.y], axis=-1)[..., None]
+        beam = (inverse @ read)[..., 0]
+        sigma = np.stack([self.sigma_x, self.sigma_y], axis=-1)[..., None]
+        errors = np.sqrt((inverse**2 @ sigma**2)[..., 0])
+        return replace(
+            self,
+            x=beam[:, 0],
+            y=beam[:, 1],
+            sigma_x=errors[:, 0],
+            sigma_y=errors[:, 1],
+        )
 
     @property
     def rms(self) -> tuple[float, float]:

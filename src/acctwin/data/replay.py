@@ -7,6 +7,7 @@ other events (seen with bluesky-tiled-plugins 2.0).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,11 @@ def _stored_events(
     variables = list(stream)
     if "seq_num" not in variables:
         return
-    table = stream.read(variables)
+    with warnings.catch_warnings():
+        # Tiled names axes by their length, and so both of a square array alike; only
+        # the values are used here.
+        warnings.filterwarnings("ignore", message="Duplicate dimension names")
+        table = stream.read(variables)
     columns = {str(key): table[key].values for key in table}
     keys = [key for key in descriptors[0]["data_keys"] if key in columns]
     events = _events(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ophyd_async.core import DEFAULT_TIMEOUT as CONNECT_TIMEOUT_S
 from ophyd_async.core import Device, DeviceMock, StandardReadable
 
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.defaults import Defaults
 from acctwin.devices.bpm import Bpms
@@ -55,6 +56,16 @@ class Design(Protocol):
         self, monitors: Sequence[str], knobs: Sequence[str], values: FloatArray
     ) -> FloatArray:
         """Return β with some magnets set differently [m], (n_monitors, 2)."""
+        ...
+
+    def linear_with(
+        self,
+        monitors: Sequence[str],
+        actuators: Sequence[str],
+        knobs: Sequence[str],
+        values: FloatArray,
+    ) -> Linear:
+        """Return responses with some magnets set differently, without gains."""
         ...
 
     def tunes(self) -> FloatArray:

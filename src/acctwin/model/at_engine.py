@@ -6,12 +6,14 @@ from one-particle turns, everything linear from one turn of 12 particles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 
 from acctwin.analysis.factors import Factors
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import BeamLost, LimitError, UnknownName
 from acctwin.model import local, response
@@ -122,11 +124,32 @@ class AtEngine:
         self, knobs: Sequence[str] | np.ndarray, values: FloatArray
     ) -> Optics:
         """Return the optics at the monitors if knobs were set so; they stay."""
+        with self._as_if(knobs, values):
+            return self.optics()
+
+    def linear_with(
+        self,
+        actuators: Sequence[str],
+        knobs: Sequence[str] | np.ndarray,
+        values: FloatArray,
+    ) -> Linear:
+        """Return responses at all monitors if knobs were set so; they stay."""
+        with self._as_if(knobs, values):
+            return Linear(
+                self.orbit_response(actuators),
+                self.crossed_response(actuators),
+                self.dispersion().T.ravel(),
+            )
+
+    @contextmanager
+    def _as_if(
+        self, knobs: Sequence[str] | np.ndarray, values: FloatArray
+    ) -> Iterator[None]:
         chosen = self._indices(knobs)
         before = self._ring.values[chosen]
         try:
             self.set(chosen, values)
-            return self.optics()
+            yield
         finally:
             self.set(chosen, before)
 

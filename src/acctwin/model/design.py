@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import UnknownName
 from acctwin.model.engine import Engine
@@ -78,6 +79,29 @@ class Design:
         """
         rows = self._rows(monitors)
         return self._engine.optics_with(list(knobs), values).beta[rows]
+
+    def linear_with(
+        self,
+        monitors: Sequence[str],
+        actuators: Sequence[str],
+        knobs: Sequence[str],
+        values: FloatArray,
+    ) -> Linear:
+        """Return responses that there would be with some magnets set differently.
+
+        Args:
+            monitors: BPMs.
+            actuators: Kick magnets by profile name, or ``"rf"``.
+            knobs: Magnets by profile name.
+            values: Their strengths, (n_knobs,).
+
+        Returns:
+            At the monitors, x and then y, without gains.
+        """
+        rows, count = self._rows(monitors), len(self._engine.layout.monitors)
+        rows = np.concatenate([rows, rows + count])
+        whole = self._engine.linear_with(list(actuators), list(knobs), values)
+        return Linear(whole.direct[rows], whole.crossed[rows], whole.dispersion[rows])
 
     def tunes(self) -> FloatArray:
         """Return qx, qy with integer part, and qs (0 without RF), (3,)."""

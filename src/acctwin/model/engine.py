@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from acctwin.analysis.factors import Factors
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.names import Component, FloatArray
 from acctwin.profiles.profile import ElementRef, LatticeSource
@@ -193,6 +194,15 @@ class Engine(Protocol):
         self, knobs: Sequence[str] | np.ndarray, values: FloatArray
     ) -> Optics:
         """Return the optics at the monitors if knobs were set so; they stay."""
+        ...
+
+    def linear_with(
+        self,
+        actuators: Sequence[str],
+        knobs: Sequence[str] | np.ndarray,
+        values: FloatArray,
+    ) -> Linear:
+        """Return responses at all monitors if knobs were set so; they stay."""
         ...
 
     def equilibrium(self) -> Equilibrium:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from acctwin.analysis.factors import Factors
+from acctwin.analysis.factors import Factors, merged
 from acctwin.analysis.loco import Linear
+from acctwin.analysis.loco.differences import difference_factors
 from acctwin.model.engine import Engine
 from acctwin.names import FloatArray, IntArray
 
@@ -22,7 +23,10 @@ class FittedModel:
         engine: The engine; it is changed by the fit.
         monitors: Names of the monitors.
         actuators: Names of kick knobs, and ``"rf"``.
-        strengths: Names of the b1 and a1 knobs of each strength.
+        strengths: Names of the knobs of each strength.
+        steps: Derivatives of a strength are taken by differences of so much to each
+            side; 0: of its b1 and a1 knobs, by the engine's formula; (n_strengths,).
+            Default: all by the formula.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class FittedModel:
         monitors: Sequence[str],
         actuators: Sequence[str],
         strengths: Sequence[Sequence[str]],
+        steps: FloatArray | None = None,
     ) -> None:
         self._engine, self._actuators = engine, list(actuators)
         self._monitors = list(monitors)
@@ -45,6 +50,7 @@ class FittedModel:
         self._first = np.cumsum([0, *sizes[:-1]])
         self._owner = np.repeat(np.arange(len(sizes)), sizes)
         self._strengths = tuple(group[0] for group in strengths)
+        self._steps = np.zeros(len(strengths)) if steps is None else steps
         present = engine.values()[self._knobs]
         leaders = present[self._first][self._owner]
         is_set = leaders != 0.0
@@ -77,9 +83,27 @@ class FittedModel:
 
     def factors(self) -> Factors:
         """Return its derivatives to the strengths."""
-        found = self._engine.gradient_factors(
-            self._monitors, self._actuators, self._names
+        exact = self._steps[self._owner] == 0
+        if not exact.any():
+            return self._differences()
+        names = [self._names[i] for i in np.flatnonzero(exact)]
+        found = self._engine.gradient_factors(self._monitors, self._actuators, names)
+        ratio = self._ratio[exact][found.owner][:, None, None]
+        owner = self._owner[exact][found.owner]
+        by_formula = Factors(
+            owner, found.left * ratio, found.right, len(self._strengths)
         )
-        ratio = self._ratio[found.owner][:, None, None]
-        owner = self._owner[found.owner]
-        return Factors(owner, found.left * ratio, found.right, len(self._strengths))
+        return by_formula if exact.all() else merged(by_formula, self._differences())
+
+    def _differences(self) -> Factors:
+        """Return derivatives by differences; strengths are as before afterwards."""
+        present = self.start
+
+        def response(values: FloatArray) -> FloatArray:
+            self.set(values)
+            return self._engine.orbit_response(self._actuators)[self._rows]
+
+        try:
+            return difference_factors(response, present, self._steps)
+        finally:
+            self.set(present)

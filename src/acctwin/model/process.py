@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from acctwin.analysis.factors import Factors
+from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.errors import EngineError
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
@@ -102,6 +103,15 @@ class EngineProcess:
     ) -> Optics:
         """Return the optics at the monitors if knobs were set so; they stay."""
         return self.submit("optics_with", knobs, values).result()
+
+    def linear_with(
+        self,
+        actuators: Sequence[str],
+        knobs: Sequence[str] | np.ndarray,
+        values: FloatArray,
+    ) -> Linear:
+        """Return responses at all monitors if knobs were set so; they stay."""
+        return self.submit("linear_with", actuators, knobs, values).result()
 
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from bluesky.utils import Msg, MsgGenerator
 
+from acctwin.analysis.loco.version import LocoResult
 from acctwin.analysis.orbit import (
     NoiseResult,
     OrbitResult,
@@ -19,39 +20,58 @@ from acctwin.devices.bpm import Bpms
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import BPMS, BoolArray, FloatArray
+from acctwin.plans import loco_version
 from acctwin.plans.call import plan
 from acctwin.plans.guards import require
 from acctwin.plans.note import Note, write_result
-from acctwin.plans.stubs import Reading, in_run, take
+from acctwin.plans.reference import GAINS, current_reference
+from acctwin.plans.stubs import Reading, ask, in_run, take
 
 
 @plan
 def measure_orbit(
-    machine: Machine, *, readings: int | None = None
+    machine: Machine, *, readings: int | None = None, calibrated: bool = False
 ) -> MsgGenerator[OrbitResult]:
     """Measure the orbit at all good BPMs.
 
     Args:
         machine: The machine.
         readings: How many readings are averaged; default: the profile's.
+        calibrated: Take out the gains and couplings of the BPMs that LOCO has found;
+            they are those of the reference (kind ``"gains"``). Readings are stored
+            as they are.
 
     Returns:
         Orbit in metres.
+
+    Raises:
+        PlanError: It is to be calibrated, and there is no such reference.
+        UnknownName: The reference has no gains of a good BPM.
     """
     require(machine, [BPMS], "there is no orbit to measure")
     count = machine.defaults.orbit.readings if readings is None else readings
+    fit = (yield from _calibration(machine)) if calibrated else None
+    good = _names(machine.bpms, machine.bpms.status)
+    gains = None if fit is None else fit.bpm_gains(good)
 
     def body(uid: str) -> MsgGenerator[OrbitResult]:
         events = yield from _read_many(machine.bpms, count)
         result = orbit_from_events(machine.bpms, events, uid)
-        yield from write_result(orbit_note(result))
+        note = orbit_note(result)
+        if gains is not None:
+            result = result.without_gains(gains)
+            note = orbit_note(result)
+            note.values["gains"] = gains
+        yield from write_result(note)
         return result
 
-    metadata = {
+    metadata: dict[str, Any] = {
         "plan_name": "measure_orbit",
-        "plan_args": {"readings": count},
+        "plan_args": {"readings": count, "calibrated": calibrated},
         "num_points": count,
     }
+    if fit is not None:
+        metadata["derived_from"] = [fit.model_version]
     return (yield from in_run(body, metadata))
 
 
@@ -97,7 +117,10 @@ def monitor_orbit(
 def analyse(run: Run) -> OrbitResult:
     """Return the orbit of a stored run of ``measure_orbit``."""
     x, y, names, s = stored_positions(run)
-    return mean_orbit(names, s, x, y, run.uid)
+    found = mean_orbit(names, s, x, y, run.uid)
+    if not run.start["plan_args"].get("calibrated"):
+        return found
+    return found.without_gains(np.asarray(run["result"]["orbit_gains"][0]))
 
 
 def analyse_noise(run: Run) -> NoiseResult:
@@ -138,6 +161,16 @@ def orbit_note(result: OrbitResult) -> Note:
     """Return what is stored of an orbit."""
     values: dict[str, Any] = {"x": result.x, "y": result.y}
     return Note("orbit", values, {"x": "m", "y": "m"}, {"names": list(result.names)})
+
+
+def _calibration(machine: Machine) -> MsgGenerator[LocoResult]:
+    uid = yield from current_reference(machine, GAINS)
+    if uid is None:
+        raise PlanError(
+            f"{machine.title} has no gains reference to calibrate the orbit with: fit "
+            "a measure_loco, and promote_reference(machine, 'gains', model_version)"
+        )
+    return loco_version.analyse((yield from ask(lambda: machine.runs.run(uid))))
 
 
 def _read_many(bpms: Bpms, count: int) -> MsgGenerator[list[Reading]]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from bluesky.utils import MsgGenerator
 
+from acctwin.analysis.loco.version import LocoResult
 from acctwin.analysis.orbit import OrbitResult
 from acctwin.analysis.response import ResponseResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import HCM, PLANES, VCM, FloatArray, IntArray
+from acctwin.plans import loco_version
 from acctwin.plans import orbit as orbit_plan
 from acctwin.plans import response as response_plan
 from acctwin.plans.actuators import Units
@@ -101,12 +103,11 @@ def resolve(
         return response
     if isinstance(response, str):
         run = yield from ask(lambda: machine.runs.run(response))
+        if run.start.get("plan_name") == loco_version.NAME:
+            _refuse_amperes(plan_name, units)
+            return (yield from _fitted_response(machine, loco_version.analyse(run)))
         return response_plan.analyse(run)
-    if units == "hardware":
-        raise PlanError(
-            f"{plan_name}: the design model knows no amperes; give a response of "
-            "measure_orbit_response(machine, units='hardware')"
-        )
+    _refuse_amperes(plan_name, units)
     log.warning(
         "%s: no measured response was given, and there is no reference in use; using "
         "the design model's",
@@ -116,14 +117,7 @@ def resolve(
     actuators = tuple(name for family in families for name in family.names)
     bpms = machine.bpms.names
     matrix = yield from ask(lambda: machine.design.orbit_response(bpms, actuators))
-    return ResponseResult(
-        matrix=matrix,
-        sigma=np.full_like(matrix, np.nan),
-        monitors=tuple(f"{name}:{plane}" for plane in PLANES for name in bpms),
-        actuators=actuators,
-        deltas=np.zeros(len(actuators)),
-        units=("m/rad",) * len(actuators),
-    )
+    return _of_model(matrix, bpms, actuators)
 
 
 def orbit_matrix(
@@ -191,6 +185,51 @@ def sources(
     """Return the uids of the runs that a plan's response and goal are of."""
     uids = [name_of(response)] if response is not None else []
     return [uid for uid in [*uids, goal.uid if goal else ""] if uid]
+
+
+def _refuse_amperes(plan_name: str, units: Units) -> None:
+    if units == "hardware":
+        raise PlanError(
+            f"{plan_name}: the model knows no amperes; give a response of "
+            "measure_orbit_response(machine, units='hardware')"
+        )
+
+
+def _fitted_response(machine: Machine, fit: LocoResult) -> MsgGenerator[ResponseResult]:
+    """Return what a fitted model says that the machine shows, gains included."""
+    members = [name for group in fit.members for name in group]
+
+    def predict() -> FloatArray:
+        setpoints = machine.design.setpoints(members).tolist()
+        nominal = dict(zip(members, setpoints, strict=True))
+        names, values = fit.magnets(fit.values, nominal)
+        return fit.seen(
+            machine.design.linear_with(fit.bpms, fit.actuators, names, values)
+        )
+
+    matrix = yield from ask(predict)
+    is_rf = [name == "rf" for name in fit.actuators]
+    found = _of_model(matrix, fit.bpms, fit.actuators, fit.model_version)
+    if not any(is_rf):
+        return found
+    rf = machine.rf.info.name
+    names = tuple(rf if is_rf[i] else name for i, name in enumerate(fit.actuators))
+    units = tuple("m/Hz" if one else "m/rad" for one in is_rf)
+    return replace(found, actuators=names, units=units)
+
+
+def _of_model(
+    matrix: FloatArray, bpms: Sequence[str], actuators: Sequence[str], uid: str = ""
+) -> ResponseResult:
+    return ResponseResult(
+        matrix=matrix,
+        sigma=np.full_like(matrix, np.nan),
+        monitors=tuple(f"{name}:{plane}" for plane in PLANES for name in bpms),
+        actuators=tuple(actuators),
+        deltas=np.zeros(len(actuators)),
+        units=tuple("m/rad" for _ in actuators),
+        uid=uid,
+    )
 
 
 def _no_knobs(machine: Machine, measured: ResponseResult, units: Units) -> str:

@@ -14,14 +14,15 @@ from acctwin.plans.call import plan
 from acctwin.plans.stubs import ask, in_run
 
 ORBIT, ORBIT_RESPONSE, MACHINE = "orbit", "orbit_response", "machine"
-BBA = "bba"
+BBA, GAINS = "bba", "gains"
 
 #: Which plans make a run that other plans can use as a reference of a kind.
 MADE_BY = {
     ORBIT: ("measure_orbit",),
-    ORBIT_RESPONSE: ("measure_orbit_response", "measure_response"),
+    ORBIT_RESPONSE: ("measure_orbit_response", "measure_response", "loco_fit"),
     MACHINE: ("save_machine",),
     BBA: ("bba",),
+    GAINS: ("loco_fit",),
 }
 
 
@@ -55,7 +56,8 @@ def promote_reference(
         machine: The machine.
         kind: ``"orbit"`` (what ``correct_orbit`` goes to), ``"orbit_response"`` (what
             it uses), ``"machine"`` (what ``compare_machine`` and ``restore_machine``
-            call ``"golden"``), ``"bba"`` (offsets of BPMs), or a word of your own.
+            call ``"golden"``), ``"bba"`` (offsets of BPMs), ``"gains"`` (what
+            calibrated orbits use), or a word of your own.
         uid: The run, or the beginning of its uid.
         reason: Why, for those who come after.
 

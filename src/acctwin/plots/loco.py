@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from acctwin.analysis.loco.comparison import VersionComparison
 from acctwin.analysis.loco.version import LocoResult
 from acctwin.plots.figure import COLOURS
 
@@ -66,9 +67,25 @@ def draw_loco(axes: Sequence[Axes], result: LocoResult) -> None:
         draw(one, result)
 
 
+def draw_comparison(axes: Sequence[Axes], found: VersionComparison) -> None:
+    """Draw β beat, phase advance and dispersion of two versions, on three axes."""
+    s = found.version.s
+    drawings = (
+        (s, 100 * found.beta_beat_everywhere, "s [m]", "β beat [%]"),
+        (None, 1e3 * found.phase_change, "BPM", "phase advance [mrad]"),
+        (None, 1e3 * found.dispersion_change, "BPM", "dispersion change [mm]"),
+    )
+    for one, (where, values, x, y) in zip(axes, drawings, strict=True):
+        places = np.arange(len(values)) if where is None else where
+        for plane, curve in zip("xy", values.T, strict=True):
+            one.plot(places, curve, lw=0.8, color=COLOURS[plane], label=plane)
+        _finish(one, x, y)
+        one.legend(loc="upper right", fontsize="small")
+
+
 def _finish(axes: Axes, x: str, y: str, zero: float = 0.0) -> None:
     axes.axhline(zero, color="0.7", linewidth=0.8, zorder=0)
-    axes.set_xlabel(f"{x}, in the order of the ring")
+    axes.set_xlabel(x if x.endswith("]") else f"{x}, in the order of the ring")
     axes.set_ylabel(y)
     axes.margins(x=0.02)
     axes.grid(alpha=0.3)

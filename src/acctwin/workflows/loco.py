@@ -12,16 +12,19 @@ from bluesky.utils import MsgGenerator
 from acctwin.analysis.loco import LocoFit, Options
 from acctwin.analysis.loco import fit as fit_response
 from acctwin.analysis.loco.fit import Progress
+from acctwin.analysis.loco.imported import ImportedLoco
+from acctwin.analysis.loco.measurement import LocoMeasurement
 from acctwin.analysis.loco.version import LocoResult
 from acctwin.data.store import Store
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
+from acctwin.model.engine import Engine
 from acctwin.model.fitted import FittedModel
 from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray
-from acctwin.plans import loco, loco_version
+from acctwin.plans import loco, loco_import, loco_version
 from acctwin.plans.actuators import magnets_of_supplies
 from acctwin.plans.loco_apply import KINDS as KIND_OF
 from acctwin.plans.loco_apply import What, apply_loco
@@ -31,7 +34,12 @@ log = logging.getLogger(__name__)
 
 #: What has a strength of its own in a fit.
 By: TypeAlias = Literal["magnet", "supply"]
-KINDS = {"quadrupoles": "b1", "skew_quadrupoles": "a1"}
+#: Families that are fitted by default.
+FAMILIES = ("quadrupoles", "skew_quadrupoles")
+#: Components whose derivatives have a formula; others are found by differences.
+GRADIENTS = ("b1", "a1")
+#: Components that steer: their gains are fitted, not their strengths.
+KICKS = ("hkick", "vkick")
 
 
 class Session(Protocol):
@@ -81,7 +89,8 @@ def fit(
         session: An open session on the machine, in any mode.
         uid: Of a run of ``measure_loco``.
         families: Of magnets whose strengths are fitted; default: quadrupoles and skew
-            quadrupoles.
+            quadrupoles. Derivatives of others, such as sextupoles off axis, are taken
+            by differences, over their steps in the profile.
         by: ``"magnet"``: each on its own; ``"supply"``: those in series together, which
             is what can be set.
         without: BPMs, correctors and magnets to leave out.
@@ -89,18 +98,18 @@ def fit(
         progress: Hears of each iteration; default: the log.
 
     Raises:
-        PlanError: A family is not of quadrupoles, or none is left.
+        PlanError: A family is not of magnets, or of correctors, or none is left.
         DataError: The run is no measurement for LOCO.
     """
     if by not in get_args(By):
         raise PlanError(f"by is 'magnet' or 'supply', not {by!r}")
     how = options or Options()
     data = measurement(session, uid).data(without)
-    groups, kinds = _strengths(session.machine, families, by, set(without))
+    groups, kinds, steps = _strengths(session.machine, families, by, set(without))
     engine = EngineProcess(spec_of(session.profile))
     try:
         engine.set(np.arange(len(engine.layout.knobs)), session.model.values())
-        model = FittedModel(engine, data.monitors, data.actuators, groups)
+        model = FittedModel(engine, data.monitors, data.actuators, groups, steps)
         place = {name: i for i, name in enumerate(engine.layout.monitors)}
         rows = [place[name] for name in data.monitors]
         design = engine.optics().beta[rows]
@@ -116,6 +125,7 @@ def fit(
         "blocks": list(how.blocks),
         "solver": how.solver,
         "cut": how.cut,
+        "dispersion_weight": how.dispersion_weight,
     }
     return session.run(loco_version.store_loco(result, words))
 
@@ -179,9 +189,11 @@ def correct(
     return fits
 
 
-def measurement(session: Session, uid: str) -> Any:
-    """Return a stored measurement for LOCO, with the noise and all correctors."""
+def measurement(session: Session, uid: str) -> LocoMeasurement | ImportedLoco:
+    """Return a stored or imported measurement, with the noise and all correctors."""
     run = session.store.run(uid)
+    if run.start.get("plan_name") == loco_import.NAME:
+        return loco_import.analyse(run)
     if run.start.get("plan_name") != "measure_loco":
         raise PlanError(
             f"run {run.uid} is a {run.start.get('plan_name')}; a fit needs the uid of "
@@ -203,30 +215,31 @@ def load(session: Session, uid: str | None) -> None:
         session: An open session.
         uid: Version of the model; None: the design.
     """
-    model = session.model
-    model.set(np.arange(len(model.layout.knobs)), model.layout.values)
-    if uid is None:
-        return
-    found = version(session, uid)
-    nominal = dict(zip(model.layout.knobs, model.layout.values.tolist(), strict=True))
-    model.set(*found.magnets(found.values, nominal))
+    put_version(session.model, None if uid is None else version(session, uid))
+
+
+def put_version(engine: Engine, found: LocoResult | None) -> None:
+    """Set an engine to a fitted model; None: to the design."""
+    layout = engine.layout
+    engine.set(np.arange(len(layout.knobs)), layout.values)
+    if found is not None:
+        nominal = dict(zip(layout.knobs, layout.values.tolist(), strict=True))
+        engine.set(*found.magnets(found.values, nominal))
 
 
 def _strengths(
     machine: Machine, families: Sequence[str] | None, by: By, without: set[str]
-) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """Return the magnets of each strength, and its component."""
-    names = families or [name for name in KINDS if machine.has(name)]
+) -> tuple[list[tuple[str, ...]], tuple[str, ...], FloatArray]:
+    """Return the magnets of each strength, its component, its step of differences."""
+    names = families or [name for name in FAMILIES if machine.has(name)]
     fed = magnets_of_supplies(machine)
-    groups, kinds, seen = list[tuple[str, ...]](), list[str](), set[str]()
+    groups, kinds, steps = list[tuple[str, ...]](), list[str](), list[float]()
+    seen = set(without)
     for name in names:
-        family = machine[name]
-        if not isinstance(family, MagnetFamily):
-            raise PlanError(f"{name} is not a family of magnets: it cannot be fitted")
-        kind = KINDS.get(name, "b1")
+        family = _fittable(machine, name)
         for magnet in family:
-            mine = magnet.info.name
-            if mine in seen or mine in without:
+            mine, kind = magnet.info.name, magnet.info.component
+            if mine in seen:
                 continue
             group = (mine,)
             if by == "supply" and len(magnet.supplies) == 1:
@@ -235,9 +248,20 @@ def _strengths(
             seen.update(group)
             groups.append(group)
             kinds.append(kind)
+            steps.append(0.0 if kind in GRADIENTS else magnet.info.delta)
     if not groups:
         raise PlanError("no magnet is left whose strength could be fitted")
-    return groups, tuple(kinds)
+    return groups, tuple(kinds), np.array(steps)
+
+
+def _fittable(machine: Machine, name: str) -> MagnetFamily:
+    """Return a family of magnets that have strengths to fit."""
+    family = machine[name]
+    if not isinstance(family, MagnetFamily):
+        raise PlanError(f"{name} is not a family of magnets: it cannot be fitted")
+    if any(magnet.info.component in KICKS for magnet in family):
+        raise PlanError(f"{name} are correctors: a fit finds their gains by itself")
+    return family
 
 
 def _result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,6 +76,50 @@ class LocoData:
         """Return measured − predicted over its standard error; 0 where not fitted."""
         weight = np.outer(self.row_weight, self.column_weight)
         return np.where(self.good, (self.matrix - predicted) * weight, 0.0)
+
+    def without(self, names: Sequence[str]) -> LocoData:
+        """Leave out BPMs and actuators.
+
+        Raises:
+            PlanError: Nothing has such a name.
+        """
+        for name in names:
+            if name not in (*self.monitors, *self.actuators):
+                raise PlanError(f"there is no BPM or actuator {name} to leave out")
+        kept = np.array([name not in names for name in self.monitors], dtype=bool)
+        rows = np.concatenate([kept, kept])
+        columns = np.array([name not in names for name in self.actuators], dtype=bool)
+        return LocoData(
+            tuple(name for name in self.monitors if name not in names),
+            tuple(name for name in self.actuators if name not in names),
+            self.matrix[rows][:, columns],
+            self.row_sigma[rows],
+            self.column_sigma[columns],
+            self.good[rows][:, columns],
+        )
+
+    def with_dispersion(self, weight: float) -> LocoData:
+        """Let the dispersion count more, or less, than its errors say.
+
+        Args:
+            weight: Its errors are taken for this times smaller; 0: it is left out.
+
+        Raises:
+            PlanError: There is no dispersion to weigh, or the weight is negative.
+        """
+        if not (np.isfinite(weight) and weight >= 0):
+            raise PlanError(f"the weight of the dispersion is 0 or more, not {weight}")
+        if weight == 1.0:
+            return self
+        if not self.has_rf.any():
+            raise PlanError(
+                "there is no dispersion to weigh: measure with the RF, or leave "
+                "dispersion_weight at 1"
+            )
+        if weight == 0.0:
+            return replace(self, good=self.good & ~self.has_rf)
+        sigma = np.where(self.has_rf, self.column_sigma / weight, self.column_sigma)
+        return replace(self, column_sigma=sigma)
 
     def without_outliers(self, predicted: FloatArray, factor: float) -> LocoData:
         """Leave out entries that are far from a prediction.

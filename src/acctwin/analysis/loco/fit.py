@@ -74,6 +74,8 @@ class Options:
         tolerance: The fit is over when χ² changes by less than this part of it.
         outliers: Entries with residuals of more than so many standard deviations are
             left out, from the second iteration on; inf: none are.
+        dispersion_weight: Errors of the response to the RF, the dispersion, are taken
+            for this times smaller; 0: it is not fitted.
     """
 
     blocks: tuple[Block, ...] = ("bpm_gain", "bpm_coupling", "kick_gain", "kick_roll")
@@ -83,6 +85,7 @@ class Options:
     iterations: int = 8
     tolerance: float = 1e-3
     outliers: float = 5.0
+    dispersion_weight: float = 1.0
 
 
 @dataclass
@@ -110,7 +113,9 @@ def fit(
 
     Raises:
         BeamLost: The model has no stable motion at the start.
+        PlanError: A weight makes no sense, or there is no dispersion to weigh.
     """
+    data = data.with_dispersion(options.dispersion_weight)
     parameters = parameters_of(
         data, model.strengths, options.blocks, dict(options.priors)
     )

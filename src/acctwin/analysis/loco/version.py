@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from acctwin.analysis.loco.gains import Gains
+from acctwin.analysis.loco.gains import Gains, Linear, kicked, shown
+from acctwin.errors import UnknownName
 from acctwin.names import FloatArray
 
 
@@ -91,6 +92,32 @@ class LocoResult:
             names += group
             found += [value * (nominal[n] / first if first else 1.0) for n in group]
         return names, np.array(found)
+
+    def seen(self, linear: Linear) -> FloatArray:
+        """Return the response that imperfect BPMs and actuators show.
+
+        Args:
+            linear: That of the model at the BPMs, to all actuators of the fit.
+
+        Returns:
+            x at the BPMs, then y, (2·n_bpm, n_actuators).
+        """
+        return shown(self.gains.bpm, kicked(linear, self.gains))
+
+    def bpm_gains(self, names: Sequence[str]) -> FloatArray:
+        """Return what BPMs make of positions: reading = gain·(x, y), (n, 2, 2).
+
+        Args:
+            names: BPMs.
+
+        Raises:
+            UnknownName: One was not fitted.
+        """
+        place = {name: i for i, name in enumerate(self.bpms)}
+        for name in names:
+            if name not in place:
+                raise UnknownName("BPM of the fit", name, self.bpms)
+        return self.gains.bpm[[place[name] for name in names]]
 
     def of_kind(self, kind: str) -> np.ndarray:
         """Return the places of strengths of a kind, (n_kind,)."""

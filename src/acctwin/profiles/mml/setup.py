@@ -64,7 +64,7 @@ def read_mml(path: Path) -> MmlSetup:
         ConfigError: There is no such file, it is not one that can be read, or it has
             no AO.
     """
-    found, names = _load(path, ("AO", "AD")), _names(path)
+    found, names = load_variables(path, ("AO", "AD")), _names(path)
     families = _families(found.get("AO"))
     if not families:
         raise _fault(
@@ -89,7 +89,7 @@ def ring_parameters(path: Path, key: str | None) -> list[int]:
     if path.suffix != ".mat":
         return []
     names = [key] if key else _names(path)
-    found = _load(path, names if len(names) == 1 else ["RING"])
+    found = load_variables(path, names if len(names) == 1 else ["RING"])
     entries = [_struct(entry) for value in found.values() for entry in _items(value)]
     return [
         i
@@ -118,7 +118,7 @@ def _items(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
-def _load(path: Path, names: Sequence[str]) -> dict[str, Any]:
+def load_variables(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return some variables of a .mat file as plain values."""
     import scipy.io as scipy_io  # type: ignore[reportMissingTypeStubs]
 

@@ -1,0 +1,71 @@
+"""``acctwin loco`` on stored runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "physics"))
+
+from loco_mat import structures, write
+
+import acctwin
+from acctwin import plans
+from acctwin.cli.main import app
+from acctwin.workflows import loco
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """Return a catalogue, a LOCO file of MML, and the fit that both hold."""
+    catalog = tmp_path_factory.mktemp("catalog")
+    with acctwin.open_session("fodo", seed=1, catalog=catalog) as session:
+        session.run(plans.correct_orbit(session.machine, goal="zero"))
+        measured = session.run(plans.measure_loco(session.machine))
+        found = loco.fit(session, measured.uid)
+    path = write(catalog / "LOCO_fodo.mat", structures(measured, found))
+    return catalog, path, found.model_version
+
+
+def test_a_fit_is_compared_with_the_design(stored, tmp_path):
+    catalog, _, version = stored
+    options = ["--compare", "design", "--catalog", str(catalog)]
+    plot = tmp_path / "compared.png"
+    done = run("loco", version[:8], *options, "--json", "--out", str(plot))
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["version"] == version
+    assert found["reference"] == "design"
+    assert 0.3 < found["figures"]["beta beat at BPMs [%], rms"][0] < 10.0
+    assert plot.stat().st_size > 1000
+
+
+def test_a_file_of_mml_is_fitted_and_both_answers_printed(stored):
+    catalog, path, _ = stored
+    options = ["--mml", str(path), "--catalog", str(catalog)]
+    done = run("loco", "fodo", *options)
+    assert done.exit_code == 0, done.output
+    assert "model version" in done.stdout
+    (line,) = (one for one in done.stdout.splitlines() if "quadrupole error," in one)
+    theirs, ours, difference = (float(word) for word in line.split()[-3:])
+    assert theirs == pytest.approx(ours, rel=1e-3)
+    assert difference < 0.01 * ours
+
+
+def test_a_file_that_is_not_there_is_said():
+    done = run("loco", "fodo", "--mml", "none.mat")
+    assert done.exit_code == 1
+    assert "no such file" in done.stderr
