@@ -131,7 +131,8 @@ class OptimisationResult:
         first: FloatArray = self.losses[:, 0]
         losses = np.where(self.is_feasible, first, np.inf)
         so_far = np.minimum.accumulate(losses)
-        sign = -1.0 if self.objectives[0].maximise else 1.0
+        (objective, *_) = self.objectives
+        sign = -1.0 if objective.maximise else 1.0
         return sign * np.where(np.isfinite(so_far), so_far, np.nan)
 
     def summary(self) -> str:
@@ -140,9 +141,9 @@ class OptimisationResult:
         failed = int(self.is_failed.sum())
         if failed:
             words += f", {failed} of them failed"
-        if len(self.objectives) > 1:
+        if len(self.objectives) != 1:
             return f"{words}; {int(self.pareto.sum())} on the Pareto front"
-        objective, best = self.objectives[0], self.best
+        (objective,), best = self.objectives, self.best
         if best is None:
             return f"{words}; none was feasible"
         first, least = self.values[0, 0], self.values[best, 0]

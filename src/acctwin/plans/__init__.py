@@ -20,6 +20,7 @@ from acctwin.plans.lifetime import measure_lifetime
 from acctwin.plans.loco import measure_loco
 from acctwin.plans.loco_apply import apply_loco
 from acctwin.plans.machine_state import compare_machine, save_machine
+from acctwin.plans.optimise import optimise
 from acctwin.plans.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.reference import promote_reference, roll_back_reference
 from acctwin.plans.response import measure_orbit_response, measure_response
@@ -52,6 +53,7 @@ __all__ = [
     "measure_tune",
     "measure_tune_response",
     "monitor_orbit",
+    "optimise",
     "orbit_bump",
     "orbit_feedback",
     "promote_reference",

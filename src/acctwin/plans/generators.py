@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -196,7 +197,8 @@ def make_asker(
         reference = (start.outputs[:count] / scale).tolist()
         words = {"reference_point": dict(zip(outputs, reference, strict=True))}
     try:
-        generator = _class_of(name)(vocs=_vocs(vocs_words), **words | dict(options))
+        given = deepcopy(dict(options))  # Xopt takes what is nested apart
+        generator = _class_of(name)(vocs=_vocs(vocs_words), **words | given)
     except ValueError as error:
         raise PlanError(f"Xopt does not make a {name} of {options}: {error}") from error
     return XoptAsker(name, setting, generator, scale, seed)

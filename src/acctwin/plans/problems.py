@@ -15,18 +15,22 @@ from acctwin.plans.actuators import Units
 from acctwin.plans.guards import require
 from acctwin.plans.knobs import Knobs, correctors
 from acctwin.plans.orbit import positions
-from acctwin.plans.problem import Measured, Problem, plain_variables
+from acctwin.plans.problem import Measured, Problem, Variable, plain_variables
 from acctwin.plans.stubs import Reading
 
 SKEWS, EMITTANCE, INJECTION = "skew_quadrupoles", "emittance", "injection"
 #: How many correctors of each plane the design's coupling is computed with.
 CORRECTORS = 4
+#: How far a combination of skew quadrupoles goes, see ``vertical_emittance``.
+COUPLING = 0.01
 
 
 def vertical_emittance(
     machine: Machine,
     *,
     skews: Sequence[str] | None = None,
+    modes: int | None = None,
+    coupling: float = COUPLING,
     reach: float | None = None,
     noise: float = 0.0,
 ) -> Problem:
@@ -35,28 +39,37 @@ def vertical_emittance(
     Args:
         machine: The machine.
         skews: Skew quadrupoles, by name; default: all good ones.
-        reach: How far each may go from where it is, in its unit; default: to its
-            limits.
+        modes: Vary so many combinations of them: those that couple the planes the
+            most in the design model, which generators do in fewer evaluations;
+            default: each on its own.
+        coupling: How far each combination may go: where it alone makes the orbit
+            response across the planes so large, relative to that within them.
+        reach: How far each skew quadrupole may go from where it is, in its unit, when
+            each is on its own; default: to its limits.
         noise: Standard deviation of a reading of the emittance [m rad].
 
     Raises:
-        PlanError: No emittance monitor, or no skew quadrupoles.
+        PlanError: No emittance monitor or skew quadrupoles; for modes, no orbit; or
+            there are not so many.
     """
     require(machine, [EMITTANCE, SKEWS], "its vertical emittance cannot be optimised")
     knobs = _knobs(machine, [SKEWS], skews)
     key = f"{machine.emittance.name}_ey"
+    has_orbit = all(machine.has(name) for name in (BPMS, HCM, VCM))
+    variables = plain_variables(knobs, reach)
+    if modes is not None:
+        require(machine, [BPMS, HCM, VCM], "no combinations of its skew quadrupoles")
+        variables = _coupling_modes(machine, knobs, modes, coupling)
 
     def along() -> FloatArray:
-        kicks = [n for f in (HCM, VCM) for n in _evenly(machine[f].good().names)]
-        bpms = machine.bpms.good().names
-        response = machine.design.coupling_response(bpms, kicks, knobs.names)
-        return principal(response.reshape(-1, len(knobs)))
+        if modes is not None:
+            return np.eye(modes)
+        return principal(_coupling(machine, knobs))
 
-    has_orbit = all(machine.has(name) for name in (BPMS, HCM, VCM))
     return Problem(
         "vertical_emittance",
         knobs,
-        plain_variables(knobs, reach),
+        variables,
         (machine.emittance,),
         (Measured(Output("ey", "m rad", noise), lambda event: float(event[key])),),
         directions=along if has_orbit else None,
@@ -196,6 +209,47 @@ def _knobs(
             f"{machine.title} has no good {' or '.join(families) or 'magnet'} to vary"
         )
     return chosen
+
+
+def _coupling(machine: Machine, knobs: Knobs) -> FloatArray:
+    """Return d(orbit response to a few correctors)/d(skew), (n, n_knobs)."""
+    bpms, kicks = machine.bpms.good().names, _few_correctors(machine)
+    response = machine.design.coupling_response(bpms, kicks, knobs.names)
+    return response.reshape(-1, len(knobs))
+
+
+def _coupling_modes(
+    machine: Machine, knobs: Knobs, count: int, coupling: float
+) -> tuple[Variable, ...]:
+    """Return the combinations of skew quadrupoles that couple the planes the most.
+
+    Raises:
+        PlanError: There are not so many, or the coupling is not positive.
+    """
+    if not 1 <= count <= len(knobs):
+        raise PlanError(f"modes is 1 to {len(knobs)} of so many knobs, not {count}")
+    if not coupling > 0.0:
+        raise PlanError(f"coupling is more than 0, not {coupling!r}")
+    across = _coupling(machine, knobs)
+    bpms, kicks = machine.bpms.good().names, _few_correctors(machine)
+    within = np.linalg.norm(machine.design.orbit_response(bpms, kicks))
+    _, sizes, rows = np.linalg.svd(across, full_matrices=False)
+    unit = knobs.devices[0].bounds.unit
+    reach = coupling * within / sizes
+    return tuple(
+        Variable(
+            f"mode_{i + 1}",
+            unit,
+            dict(zip(knobs.names, rows[i].tolist(), strict=True)),
+            reach=float(reach[i]),
+            is_change=True,
+        )
+        for i in range(count)
+    )
+
+
+def _few_correctors(machine: Machine) -> list[str]:
+    return [name for f in (HCM, VCM) for name in _evenly(machine[f].good().names)]
 
 
 def _evenly(names: Sequence[str]) -> list[str]:

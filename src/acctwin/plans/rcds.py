@@ -54,8 +54,8 @@ def rcds_generator() -> type[Any]:
     class Rcds(rcds.RCDSGenerator):
         """RCDS."""
 
-        def _reset(self) -> None:
-            super()._reset()
+        def reset(self) -> None:
+            super().reset()
             plain = self._powell
             self._powell = Powell(plain.x0, plain.step, plain.Imat, plain.noise)
             self._powell.propose()
