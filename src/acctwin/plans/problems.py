@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +158,7 @@ def injection_efficiency(
 
 
 #: By name, as ``optimise`` takes them.
-READY: Mapping[str, Callable[[Machine], Problem]] = MappingProxyType({
+READY: Mapping[str, Callable[..., Problem]] = MappingProxyType({
     "vertical_emittance": vertical_emittance,
     "orbit": orbit,
     "injection_efficiency": injection_efficiency,
@@ -170,9 +172,25 @@ def ready_problem(machine: Machine, name: str) -> Problem:
         UnknownName: There is none of that name.
         PlanError: The machine has not what it needs.
     """
+    return named_problem(machine, name, {})
+
+
+def named_problem(machine: Machine, name: str, words: Mapping[str, Any]) -> Problem:
+    """Return a ready problem with some of its arguments given.
+
+    Raises:
+        UnknownName: There is none of that name.
+        PlanError: The machine has not what it needs, or there is no such argument.
+    """
     if name not in READY:
         raise UnknownName("ready problem", name, READY)
-    return READY[name](machine)
+    known = inspect.signature(READY[name]).parameters
+    for word in words:
+        if word not in known:
+            raise PlanError(
+                f"{name} has no argument {word!r}; it has {', '.join(list(known)[1:])}"
+            )
+    return READY[name](machine, **words)
 
 
 def principal(response: FloatArray) -> FloatArray:
