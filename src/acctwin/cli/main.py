@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from acctwin.cli.badger import badger
 from acctwin.cli.check import check
 from acctwin.cli.data import data
 from acctwin.cli.demo import demo
@@ -41,6 +42,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(show)
 app.command()(runs)
+app.command()(badger)
 app.command()(ipython)
 app.command()(loco)
 app.command("import-mml")(import_mml)

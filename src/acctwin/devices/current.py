@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated as A
 
+import numpy as np
 from ophyd_async.core import (
     AsyncStatus,
     DeviceConnector,
@@ -13,6 +14,7 @@ from ophyd_async.core import (
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
+from acctwin.devices.columns import Column
 from acctwin.devices.linked import Linked
 
 
@@ -36,3 +38,8 @@ class Dcct(Linked):
     async def trigger(self) -> None:
         """Wait for a current that is newer than this call."""
         await self._over(self.acquire.trigger)
+
+    def columns(self) -> tuple[Column, ...]:
+        """Return what a response measurement may take from an event."""
+        good = np.array([True])
+        return (Column(f"{self.name}_current", "A", (self.name,), "current", good),)
