@@ -19,6 +19,7 @@ FILE_LINES, FUNCTION_LINES, FACE_NAMES = 400, 60, 25
 HEAVY = ("at", "matplotlib", "tiled", "bluesky_tiled_plugins", "databroker")
 #: Modules that are nothing but a client of a control system; what needs them says so.
 DRIVERS = {f"acctwin.backends.control.{name}" for name in ("ca", "pva", "tango")}
+DRIVERS |= {"acctwin.session.badger_plugin"}  # Badger itself loads it
 #: In an extra, so not in a plain installation.
 OPTIONAL = (
     *("aioca", "p4p", "epics", "softioc", "tango", "bluesky_queueserver"),

@@ -82,6 +82,7 @@ CASES = {
     "correct_orbit": lambda m: plans.correct_orbit(m, rf=True, iterations=2),
     "orbit_bump": lambda m: plans.orbit_bump(m, "x", "T/B3", position=2e-5),
     "orbit_feedback": lambda m: plans.orbit_feedback(m, cycles=2, period_s=0.0),
+    "measure_injection": lambda m: plans.measure_injection(m, shots=2),
     "optimise": lambda m: plans.optimise(
         m, "vertical_emittance", "random", evaluations=3, seed=1
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import json
 import os
 import sys
@@ -83,6 +84,10 @@ def test_without_badger_it_says_what_to_install(session, tmp_path, monkeypatch):
         badger.start(session, tmp_path)
 
 
+@pytest.mark.skipif(
+    ctypes.util.find_library("GL") is None,
+    reason="Qt needs libGL: apt-get install libgl1 libfontconfig1 libglib2.0-0",
+)
 def test_its_window_has_the_machine_in_its_list(session, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "QT_QPA_PLATFORM", "offscreen")
     said = started(session, tmp_path, "badger_window.py")

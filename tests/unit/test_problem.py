@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bluesky.run_engine import call_in_bluesky_event_loop
-from toy_ring import ring_machine
+from toy_ring import ring_machine, ring_profile
 
 from acctwin.analysis.optimisation import OptimisationResult, Output
 from acctwin.errors import LimitError, PlanError, UnknownName
@@ -92,8 +92,9 @@ def test_problems_that_make_no_sense_are_refused(ring):
         problems.ready_problem(machine, "vertical_emitance")
     with pytest.raises(UnknownName, match="T/SQ0"):
         problems.vertical_emittance(machine, skews=["T/SQO"])
+    bare, _ = ring_machine(profile=replace(ring_profile(), injection=None))
     with pytest.raises(PlanError, match="has no injection"):
-        problems.injection_efficiency(machine)
+        problems.injection_efficiency(bare)
 
 
 def test_bad_devices_are_left_out(run, ring):

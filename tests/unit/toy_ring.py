@@ -31,6 +31,7 @@ from acctwin.backends.sim.plant import SimPlant
 from acctwin.devices.ring import Machine
 from acctwin.model.imperfections import draw
 from acctwin.names import Component
+from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.profile import (
     Diagnostics,
     ElementRef,
@@ -90,6 +91,7 @@ def ring_profile(**changes: Any) -> Profile:
         "rf": RfRow("T/RF", RF_HZ - 5e5, RF_HZ + 5e5, 0.1, 1e5, ORIGIN),
         "pinger": PingerRow(ElementRef("COR", 0), *kicks, ORIGIN),
         "diagnostics": Diagnostics(emittance=True, turns=64),
+        "injection": InjectedBunch(x=-0.01),
     }
     magnets = (*plain.magnets, *extra)
     return replace(plain, **({"magnets": magnets} | instruments | changes))
@@ -178,6 +180,9 @@ class RingEngine(ToyEngine):
         error = 0.01
         skew = np.abs(self.change("T/SQ0", "T/SQ1") - error) ** 2
         return SimpleNamespace(emittances=np.array([1e-9, 1e-12 + 1e-9 * skew.sum()]))
+
+    def injection_efficiency(self, bunch):
+        return 0.8 + bunch.x
 
 
 def quadrupole_columns() -> dict[str, np.ndarray]:

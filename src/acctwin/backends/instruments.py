@@ -9,6 +9,7 @@ from acctwin.backends.link import Links
 from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
+from acctwin.devices.injection import InjectionMonitor
 from acctwin.devices.pinger import Pinger
 from acctwin.devices.rf import Rf
 from acctwin.devices.setpoint import SettableInfo, bounds_of
@@ -38,6 +39,9 @@ def build_instruments(
     if profile.diagnostics.emittance:
         link = links.connector(lambda plant: plant.emittance("emittance"))
         found["emittance"] = EmittanceMonitor(link)
+    if profile.injection is not None:
+        link = links.connector(lambda plant: plant.injection("injection"))
+        found["injection"] = InjectionMonitor(link)
     if profile.diagnostics.turns and bpms is not None:
         index = {name: i for i, name in enumerate(links.plant.layout.monitors)}
         monitors = np.array([index[name] for name in bpms.names], dtype=np.int64)

@@ -114,6 +114,10 @@ class Plant(Protocol):
         """Return the emittance monitor."""
         ...
 
+    def injection(self, address: str) -> Transport:
+        """Return the injection monitor."""
+        ...
+
     def member(self, name: str, limits: Bounds | None) -> Transport:
         """Return a member that is no part of a family; None: it is only read."""
         ...

@@ -3,6 +3,7 @@
 from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
+from acctwin.devices.injection import InjectionMonitor
 from acctwin.devices.magnet import Magnet, MagnetFamily
 from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
@@ -18,6 +19,7 @@ __all__ = [
     "Bpms",
     "Dcct",
     "EmittanceMonitor",
+    "InjectionMonitor",
     "Machine",
     "Magnet",
     "MagnetFamily",

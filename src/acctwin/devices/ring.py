@@ -16,6 +16,7 @@ from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.family import Family
+from acctwin.devices.injection import InjectionMonitor
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
@@ -165,6 +166,7 @@ class Machine(Sealed):
         tune: The tune monitor.
         dcct: The beam current monitor.
         emittance: The emittance monitor, where there is one.
+        injection: The injection efficiency, where it is measured.
         turns: The turn-by-turn records of the BPMs, where they take any.
         pinger_x, pinger_y: The kick of a turn-by-turn record, where there is one.
         members: Devices beside the families, by name: ``machine.members["scraper"]``.
@@ -189,6 +191,7 @@ class Machine(Sealed):
     tune: TuneMonitor
     dcct: Dcct
     emittance: EmittanceMonitor
+    injection: InjectionMonitor
     turns: TurnByTurn
     pinger_x: Pinger
     pinger_y: Pinger

@@ -22,6 +22,7 @@ from acctwin.model.compiled import RF, CompiledRing
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.equilibrium import equilibrium_of
 from acctwin.model.gradients import gradient_factors
+from acctwin.model.injection import injection_efficiency
 from acctwin.model.matrices import TurnMap
 from acctwin.model.optics import Modes, modes_of, optics_at
 from acctwin.model.orbit import Anchor, OrbitFinder
@@ -29,6 +30,7 @@ from acctwin.model.pieces import Pieces, check_component, monitors_of, pieces_of
 from acctwin.model.pyat import Lattice
 from acctwin.model.turn_by_turn import turn_by_turn
 from acctwin.names import FloatArray, IntArray
+from acctwin.profiles.injection import InjectedBunch
 
 T = TypeVar("T")
 
@@ -161,6 +163,13 @@ class AtEngine:
         """
         return self._product(
             "equilibrium", lambda: equilibrium_of(self._ring, self._maps())
+        )
+
+    def injection_efficiency(self, bunch: InjectedBunch) -> float:
+        """Return which part of an injected bunch survives, 0 to 1."""
+        return self._product(
+            ("injection", bunch),
+            lambda: injection_efficiency(self._ring, self._anchor().start, bunch),
         )
 
     def orbit_response(self, knobs: Sequence[str] | None = None) -> FloatArray:

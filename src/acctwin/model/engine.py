@@ -16,7 +16,7 @@ from acctwin.analysis.factors import Factors
 from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.names import Component, FloatArray
-from acctwin.profiles.profile import ElementRef, LatticeSource
+from acctwin.profiles.profile import ElementRef, InjectedBunch, LatticeSource
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,10 @@ class Engine(Protocol):
 
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
+        ...
+
+    def injection_efficiency(self, bunch: InjectedBunch) -> float:
+        """Return which part of an injected bunch survives, 0 to 1."""
         ...
 
     def orbit_response(self, knobs: Sequence[str] | None = None) -> FloatArray:

@@ -33,6 +33,7 @@ class Errors:
         current_noise_a: Rms noise of one reading of the beam current [A].
         bpm_noise_turn: Rms noise of one turn of a turn-by-turn record [m].
         emittance_noise: Rms relative noise of one reading of an emittance.
+        injection_noise: Rms noise of one reading of the injection efficiency.
     """
 
     misalignments: tuple[Misalignment, ...]
@@ -45,6 +46,7 @@ class Errors:
     current_noise_a: float
     bpm_noise_turn: float
     emittance_noise: float
+    injection_noise: float = 0.0
 
 
 def draw(profile: Profile, seed: int | None) -> Errors:
@@ -79,6 +81,7 @@ def draw(profile: Profile, seed: int | None) -> Errors:
         current_noise_a=spread.current_noise_a,
         bpm_noise_turn=bpm.noise_turn,
         emittance_noise=spread.emittance_noise,
+        injection_noise=spread.injection_noise,
     )
 
 

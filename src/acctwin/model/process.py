@@ -28,6 +28,7 @@ from acctwin.errors import EngineError
 from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.worker import read_message, write_message
 from acctwin.names import FloatArray
+from acctwin.profiles.injection import InjectedBunch
 
 #: A process that is told to end must have done so after this time.
 END_TIMEOUT_S = 5.0
@@ -116,6 +117,10 @@ class EngineProcess:
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
         return self.submit("equilibrium").result()
+
+    def injection_efficiency(self, bunch: InjectedBunch) -> float:
+        """Return which part of an injected bunch survives, 0 to 1."""
+        return self.submit("injection_efficiency", bunch).result()
 
     def orbit_response(self, knobs: Sequence[str] | None = None) -> FloatArray:
         """Return d(x at all monitors, then y at all)/d(knob), (2·n_monitors, n)."""

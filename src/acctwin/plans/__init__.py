@@ -16,6 +16,7 @@ from acctwin.plans.coupling_correction import set_coupling
 from acctwin.plans.cycle import cycle
 from acctwin.plans.dispersion import measure_dispersion
 from acctwin.plans.feedback import orbit_feedback
+from acctwin.plans.injection import measure_injection
 from acctwin.plans.lifetime import measure_lifetime
 from acctwin.plans.loco import measure_loco
 from acctwin.plans.loco_apply import apply_loco
@@ -45,6 +46,7 @@ __all__ = [
     "measure_chromaticity_response",
     "measure_coupling",
     "measure_dispersion",
+    "measure_injection",
     "measure_lifetime",
     "measure_loco",
     "measure_orbit",

@@ -57,6 +57,9 @@ CHANNELS: Mapping[str, Mapping[str, tuple[str, str] | None]] = {
         "ex": ("{machine}:EMIT:EX", "{machine}/diagnostics/{kind}/Ex"),
         "ey": ("{machine}:EMIT:EY", "{machine}/diagnostics/{kind}/Ey"),
     },
+    "injection": {
+        "efficiency": ("{machine}:INJ:EFF", "{machine}/diagnostics/{kind}/Efficiency"),
+    },
     "pinger_x": {
         "kick": ("{id}:SP", "{machine}/pinger/{slug}/Kick"),
         "readback": ("{id}:RB", "{machine}/pinger/{slug}/KickRB"),
@@ -257,6 +260,8 @@ def devices(profile: Profile) -> Iterator[tuple[str, str]]:
     yield from (("tune", ""), ("dcct", ""))
     if profile.diagnostics.emittance:
         yield "emittance", ""
+    if profile.injection is not None:
+        yield "injection", ""
     if profile.diagnostics.turns and profile.bpms:
         yield "turns", ""
     if profile.pinger is not None:

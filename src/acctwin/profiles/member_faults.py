@@ -15,6 +15,7 @@ NUMBERS = ("low", "high", "tolerance", "delta")
 #: What a machine calls its own devices.
 TAKEN = {*MAGNET_FAMILIES, BPMS, "supplies", "rf", "tune", "dcct", "emittance"} | {
     "turns",
+    "injection",
     "pinger_x",
     "pinger_y",
 }

@@ -21,6 +21,7 @@ from acctwin.defaults import (
 from acctwin.errors import Fault
 from acctwin.names import Component
 from acctwin.profiles.control import Control
+from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.members import MemberRow
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ class Imperfections:
     current_noise_a: float = 0.0
     cut: float = 2.0
     emittance_noise: float = 0.0
+    injection_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -331,6 +333,7 @@ class Profile:
         energy_ev: Beam energy [eV]; there if the machine has supplies.
         simulation: How the simulated machine behaves in time.
         pinger: The magnet that kicks the beam once, if there is one.
+        injection: What is injected, where the efficiency of that is measured.
         diagnostics: Which further instruments there are.
         control: Where the devices are in the control system, if there is one.
         data: Where runs are kept if a session is not told.
@@ -353,6 +356,7 @@ class Profile:
     energy_ev: float | None = None
     simulation: Simulation = Simulation()
     pinger: PingerRow | None = None
+    injection: InjectedBunch | None = None
     diagnostics: Diagnostics = Diagnostics()
     control: Control | None = None
     data: DataStore = DataStore()

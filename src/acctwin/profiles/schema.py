@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.profile import (
     BpmSpread,
     Diagnostics,
@@ -74,6 +75,40 @@ class Pinger(Section):
     )
     x: Kick | None = Field(default=None, description="its horizontal kick, if any")
     y: Kick | None = Field(default=None, description="its vertical kick, if any")
+
+
+class Injection(Section):
+    """What is injected, and that the efficiency of it is measured.
+
+    At the beginning of the lattice, against the closed orbit.
+    """
+
+    x_m: Number = Field(description="mean horizontal position [m]")
+    xp_rad: Number = Field(default=0.0, description="mean horizontal angle [rad]")
+    y_m: Number = Field(default=0.0, description="mean vertical position [m]")
+    yp_rad: Number = Field(default=0.0, description="mean vertical angle [rad]")
+    size_x_m: Spread = Field(default=0.0, description="rms horizontal size [m]")
+    divergence_x_rad: Spread = Field(
+        default=0.0, description="rms horizontal divergence [rad]"
+    )
+    size_y_m: Spread = Field(default=0.0, description="rms vertical size [m]")
+    divergence_y_rad: Spread = Field(
+        default=0.0, description="rms vertical divergence [rad]"
+    )
+    energy_spread: Spread = Field(default=0.0, description="rms energy spread")
+    length_m: Spread = Field(default=0.0, description="rms bunch length [m]")
+    aperture_x_m: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="horizontal half-aperture there [m]"
+    )
+    aperture_y_m: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="vertical half-aperture there [m]"
+    )
+    particles: Annotated[Whole, Field(gt=0)] = Field(
+        default=InjectedBunch.particles, description="particles tracked for a shot"
+    )
+    turns: Annotated[Whole, Field(gt=0)] = Field(
+        default=InjectedBunch.turns, description="turns that they must survive"
+    )
 
 
 class DiagnosticsSection(Section):
@@ -173,6 +208,10 @@ class ImperfectionsSection(Section):
         default=Imperfections.current_noise_a,
         description="noise of a current reading [A]",
     )
+    injection_noise: Spread = Field(
+        default=Imperfections.injection_noise,
+        description="rms noise of an injection efficiency, of 0 to 1",
+    )
     emittance_noise: Spread = Field(
         default=Imperfections.emittance_noise,
         description="relative noise of an emittance reading",
@@ -205,6 +244,9 @@ class ProfileFile(Section):
     )
     diagnostics: DiagnosticsSection = Field(
         default_factory=DiagnosticsSection, description="further instruments"
+    )
+    injection: Injection | None = Field(
+        default=None, description="what is injected, where that is measured"
     )
     beam: Beam = Field(description="the beam that the simulated machine stores")
     simulation: SimulationSection = Field(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from acctwin.defaults import Defaults
 from acctwin.profiles.document import Document
+from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.profile import (
     BpmSpread,
     Diagnostics,
@@ -22,6 +23,7 @@ from acctwin.profiles.profile import (
 from acctwin.profiles.schema import (
     DiagnosticsSection,
     ImperfectionsSection,
+    Injection,
     Kick,
     Pinger,
     ProfileFile,
@@ -106,6 +108,31 @@ def to_imperfections(section: ImperfectionsSection) -> Imperfections:
         current_noise_a=section.current_noise_a,
         cut=section.cut,
         emittance_noise=section.emittance_noise,
+        injection_noise=section.injection_noise,
+    )
+
+
+def to_injection(section: Injection | None) -> InjectedBunch | None:
+    """Return what is injected; None where that is not measured."""
+    if section is None:
+        return None
+    apertures = (section.aperture_x_m, section.aperture_y_m)
+    aperture_x, aperture_y = (math.inf if a is None else a for a in apertures)
+    return InjectedBunch(
+        x=section.x_m,
+        xp=section.xp_rad,
+        y=section.y_m,
+        yp=section.yp_rad,
+        size_x=section.size_x_m,
+        divergence_x=section.divergence_x_rad,
+        size_y=section.size_y_m,
+        divergence_y=section.divergence_y_rad,
+        energy_spread=section.energy_spread,
+        length=section.length_m,
+        aperture_x=aperture_x,
+        aperture_y=aperture_y,
+        particles=section.particles,
+        turns=section.turns,
     )
 
 

@@ -21,7 +21,12 @@ from acctwin.errors import BeamLost
 from acctwin.names import FloatArray
 from acctwin.profiles.profile import Profile
 from acctwin.servers.faults import ServedFaults
-from acctwin.servers.monitors import Watch, emittance_monitor, tune_monitor
+from acctwin.servers.monitors import (
+    Watch,
+    emittance_monitor,
+    injection_monitor,
+    tune_monitor,
+)
 from acctwin.servers.records import Key, Record, Values
 from acctwin.servers.serving import together
 from acctwin.servers.settings import Settings
@@ -145,6 +150,8 @@ class Hub:
         monitors = [tune_monitor(self._sim)]
         if self._profile.diagnostics.emittance:
             monitors.append(emittance_monitor(self._sim))
+        if self._profile.injection is not None:
+            monitors.append(injection_monitor(self._sim))
         watches = [Watch(one, self._state, self._publish_values) for one in monitors]
         await together(self._orbits(), *(watch.run() for watch in watches))
 

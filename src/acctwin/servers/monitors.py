@@ -64,6 +64,18 @@ def emittance_monitor(sim: SimMachine) -> Monitor:
     return Monitor(keys, take, noise, period_s=2.0, quiet_s=1.0)
 
 
+def injection_monitor(sim: SimMachine) -> Monitor:
+    """Return the injection monitor: the efficiency."""
+
+    async def take() -> FloatArray:
+        await sim.acquire_injection()
+        return np.array([(await sim.injection())[0]])
+
+    keys = (("injection", "efficiency"),)
+    noise = sim.errors.injection_noise
+    return Monitor(keys, take, noise, period_s=2.0, quiet_s=1.0)
+
+
 class Watch:
     """Reads a monitor again whenever it would show something else.
 

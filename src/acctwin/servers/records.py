@@ -52,6 +52,7 @@ _FORMATS: Mapping[Key | str, tuple[str, int]] = {
     "tune": ("", 6),
     "dcct": ("A", 6),
     "emittance": ("m rad", 15),
+    "injection": ("", 4),
     "turns": ("m", 9),
     ("turns", "count"): ("", 0),
     ("turns", "acquire"): ("", 0),

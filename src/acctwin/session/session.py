@@ -184,7 +184,8 @@ class Session:
             A number for a device, (n_good,) for a family or a selection. The orbit
             of ``"bpms"``, x then y [m], (2, n_good); the fractional tunes and the
             synchrotron tune of ``"tune"``, (3,); the emittances of ``"emittance"``
-            [m rad], (2,); the current of ``"dcct"`` [A].
+            [m rad], (2,); the current of ``"dcct"`` [A]; the efficiency of
+            ``"injection"``.
         """
         return self.run(read_values(self.machine, name, what, units=units))
 

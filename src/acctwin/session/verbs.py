@@ -17,6 +17,7 @@ from bluesky.utils import Msg, MsgGenerator, plan
 from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
+from acctwin.devices.injection import InjectionMonitor
 from acctwin.devices.member import ReadableMember
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
@@ -32,7 +33,13 @@ What: TypeAlias = Literal["setpoint", "readback"]
 
 #: What is only read.
 Monitors: TypeAlias = (
-    Bpms | Bpm | TuneMonitor | EmittanceMonitor | Dcct | ReadableMember
+    Bpms
+    | Bpm
+    | TuneMonitor
+    | EmittanceMonitor
+    | InjectionMonitor
+    | Dcct
+    | ReadableMember
 )
 #: A family or device by its name, or itself; a selection; a monitor.
 Source: TypeAlias = str | Actuators | Monitors
@@ -103,6 +110,8 @@ def _of_monitor(
         return float(value(device.current))
     if isinstance(device, ReadableMember):
         return float(value(device.value))
+    if isinstance(device, InjectionMonitor):
+        return float(value(device.efficiency))
     if isinstance(device, EmittanceMonitor):
         return np.array([value(device.ex), value(device.ey)])
     if isinstance(device, TuneMonitor):

@@ -201,6 +201,10 @@ class ControlPlant:
         """Return the emittance monitor."""
         return self._numbers("emittance", ("ex", "ey"), UNIT)
 
+    def injection(self, address: str) -> ControlTransport:
+        """Return the injection monitor."""
+        return self._numbers("injection", ("efficiency",), "1")
+
     def member(self, name: str, limits: Bounds | None) -> MemberTransport:
         """Return a classic device."""
         return self._members.transport(name, limits)

@@ -17,7 +17,7 @@ from acctwin.profiles.profile import Profile
 
 #: Knobs and supplies are set, each with a readback; the others are read only.
 Kind: TypeAlias = Literal[
-    "knob", "supply", "kick", "bpms", "turns", "tune", "dcct", "emittance"
+    "knob", "supply", "kick", "bpms", "turns", "tune", "dcct", "emittance", "injection"
 ]
 
 #: Channels that the devices of a kind record.
@@ -30,6 +30,7 @@ CHANNELS: Mapping[Kind, tuple[str, ...]] = {
     "tune": ("qx", "qy", "qs"),
     "dcct": ("current",),
     "emittance": ("ex", "ey"),
+    "injection": ("efficiency",),
 }
 _ALONE: Mapping[str, tuple[Kind, int]] = {
     "pinger_x": ("kick", 0),
@@ -37,6 +38,7 @@ _ALONE: Mapping[str, tuple[Kind, int]] = {
     "tune": ("tune", 0),
     "dcct": ("dcct", 0),
     "emittance": ("emittance", 0),
+    "injection": ("injection", 0),
 }
 
 

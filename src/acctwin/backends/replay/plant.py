@@ -144,6 +144,10 @@ class ReplayPlant:
         """Return the emittance monitor."""
         return self._monitor("emittance", address, UNIT, _ONE, scalar=True)
 
+    def injection(self, address: str) -> SimTransport:
+        """Return the injection monitor."""
+        return self._monitor("injection", address, "1", _ONE, scalar=True)
+
     def member(self, name: str, limits: Bounds | None) -> MemberTransport:
         """Return nothing: members are not replayed."""
         return nowhere(name, f"{name}: members of a machine are not replayed")

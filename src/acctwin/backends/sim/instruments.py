@@ -27,6 +27,12 @@ def emittance(sim: SimMachine, address: str) -> SimTransport:
     return SimTransport(ports, sim.changes, {"acquire": sim.acquire_emittances})
 
 
+def injection(sim: SimMachine, address: str) -> SimTransport:
+    """Return the channels of the injection monitor."""
+    ports = {"efficiency": Port(f"{address}/efficiency", sim.injection, "1")}
+    return SimTransport(ports, sim.changes, {"acquire": sim.acquire_injection})
+
+
 def dcct(sim: SimMachine, address: str) -> SimTransport:
     """Return the channels of the beam current monitor."""
     ports = {"current": Port(f"{address}/current", sim.current, "A")}

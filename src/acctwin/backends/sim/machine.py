@@ -103,6 +103,8 @@ class SimMachine:
             profile.diagnostics.turns, self._compute, errors, self._noise
         )
         self._emittances: tuple[FloatArray, float, int] | None = None
+        self._bunch = profile.injection
+        self._shot: tuple[float, float, int] | None = None
 
     @property
     def setpoints(self) -> FloatArray:
@@ -195,6 +197,26 @@ class SimMachine:
         """Take the next reading of the emittance monitor."""
         self.drift.advance()
         self._emittances = await self._take_emittances()
+
+    async def injection(self) -> tuple[float, float]:
+        """Return the injection efficiency, 0 to 1, and the time."""
+        self.send_pending()
+        if self._shot is None or self._shot[2] != self._version:
+            self._shot = await self._inject()
+        return self._shot[0], self._shot[1]
+
+    async def acquire_injection(self) -> None:
+        """Inject a shot."""
+        self.drift.advance()
+        self._shot = await self._inject()
+
+    async def _inject(self) -> tuple[float, float, int]:
+        try:
+            found, version = await self._compute("injection_efficiency", self._bunch)
+        except BeamLost:  # nothing can be stored
+            found, version = 0.0, self._version
+        noise = float(self._noise.normal(0.0, self.errors.injection_noise))
+        return min(max(found + noise, 0.0), 1.0), time.time(), version
 
     async def acquire_turns(self) -> None:
         """Fire the pinger and take a turn-by-turn record."""

@@ -91,6 +91,10 @@ class SimPlant:
         """Return the beam current monitor."""
         return instruments.dcct(self.sim, address)
 
+    def injection(self, address: str) -> SimTransport:
+        """Return the injection monitor."""
+        return instruments.injection(self.sim, address)
+
     def emittance(self, address: str) -> SimTransport:
         """Return the emittance monitor."""
         return instruments.emittance(self.sim, address)
