@@ -74,7 +74,7 @@ def c(served):
 
 def test_ready_says_how_many(served):
     assert "tango fodo" in served[0]
-    assert "107 devices" in served[0]
+    assert "108 devices" in served[0]
 
 
 def test_a_write_moves_readback_and_orbit(c):
