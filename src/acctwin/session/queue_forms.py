@@ -1,0 +1,289 @@
+"""What a client of the queue may fill in for a plan: names, types, ranges, texts.
+
+All of it comes from the plan itself: its signature and its docstring. Devices are
+named; results of earlier plans are uids of their runs; what has no JSON form is not
+offered.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import ArrayLike
+from ophyd_async.core import Device
+
+from acctwin.devices.columns import Monitor
+from acctwin.devices.family import SettableFamily
+from acctwin.devices.ring import Machine
+from acctwin.devices.selection import Selection
+from acctwin.devices.setpoint import SingleSettable
+from acctwin.errors import PlanError
+
+#: Kinds of names in annotations.
+SETTABLE, MONITOR = "Settable", "Monitor"
+
+#: Parameters that are names although their type is only ``str``.
+_NAMES = {"families": SETTABLE}
+
+#: Units by the end of a parameter's name.
+_UNITS = {"_hz": "Hz", "_s": "s", "_m": "m", "_a": "A"}
+
+#: Smallest and largest value of parameters that are called so in every plan.
+_RANGES: dict[str, tuple[float | None, float | None]] = {
+    **dict.fromkeys(
+        (
+            "best",
+            "chunk",
+            "cycles",
+            "iterations",
+            "monitor_readings",
+            "noise_readings",
+            "order",
+            "readings",
+            "singular_values",
+            "steps",
+        ),
+        (1, None),
+    ),
+    **dict.fromkeys(("min_readings", "points"), (2, None)),
+    **dict.fromkeys(("cutoff", "fraction", "gain"), (0.0, 1.0)),
+    **dict.fromkeys(
+        (
+            "dispersion_weight",
+            "give_up_s",
+            "max_s",
+            "max_step",
+            "max_step_hz",
+            "period_s",
+            "precision",
+            "settle_s",
+            "tikhonov",
+            "tolerance",
+            "wait_s",
+        ),
+        (0.0, None),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a plan as a client sees it.
+
+    Attributes:
+        name: Its name.
+        annotation: Its type, made of JSON's types and of kinds of names.
+        default: What it is if it is not given; ``inspect.Parameter.empty``: it must
+            be given.
+        text: What it is, with units.
+        low, high: Range of its numbers; None: no limit.
+        kinds: Kinds of names in the annotation.
+    """
+
+    name: str
+    annotation: str
+    default: Any
+    text: str = ""
+    low: float | None = None
+    high: float | None = None
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Form:
+    """A plan as a client sees it.
+
+    Attributes:
+        name: The plan's name.
+        text: What it does.
+        parameters: What it takes, the machine apart.
+    """
+
+    name: str
+    text: str
+    parameters: tuple[Parameter, ...]
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The plan's signature without the machine; positional if required."""
+        return inspect.Signature(
+            [
+                inspect.Parameter(
+                    one.name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=one.default,
+                )
+                for one in self.parameters
+            ]
+        )
+
+    def annotation(self, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Return what ``parameter_annotation_decorator`` of bluesky-queueserver takes.
+
+        Args:
+            names: The names of each kind.
+        """
+        return {
+            "description": self.text,
+            "parameters": {one.name: _entry(one, names) for one in self.parameters},
+        }
+
+
+def device_names(machine: Machine) -> dict[str, list[str]]:
+    """Return the names that clients may use: what can be set, monitors."""
+    there = {
+        **machine.families,
+        **dict(machine.children()),
+        **machine.members,
+        **machine.elements,
+    }
+    settable = [
+        name
+        for name, device in there.items()
+        if isinstance(device, SingleSettable | SettableFamily)
+    ]
+    monitors = [name for name, one in there.items() if isinstance(one, Monitor)]
+    return {SETTABLE: settable, MONITOR: monitors}
+
+
+def form_of(function: Callable[..., Any], machine: Machine) -> Form:
+    """Return what a client may fill in for a plan.
+
+    Args:
+        function: The plan; it takes the machine first.
+        machine: Gives the limits of the RF.
+
+    Raises:
+        PlanError: A parameter without a default has no JSON form.
+    """
+    summary, texts = described(function)
+    hints = get_type_hints(inspect.unwrap(function))
+    given = list(inspect.signature(function).parameters.values())[1:]
+    found: list[Parameter] = []
+    for one in given:
+        kinds: set[str] = set()
+        annotation = _annotation(hints[one.name], kinds, _NAMES.get(one.name))
+        if annotation is not None and annotation != "NoneType":
+            text = _with_unit(one.name, texts.get(one.name, ""))
+            entry = Parameter(one.name, annotation, one.default, text)
+            entry = replace(entry, kinds=frozenset(kinds))
+            found.append(_with_range(entry, machine))
+        elif one.default is inspect.Parameter.empty:
+            raise PlanError(
+                f"{function.__name__} cannot be queued: its parameter {one.name} has "
+                "no JSON form and no default"
+            )
+    return Form(function.__name__, summary, tuple(found))
+
+
+def described(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """Return what a Google docstring says of a function and of each parameter."""
+    sections = re.split(
+        r"^(Args|Returns|Raises|Yields):\n", inspect.getdoc(function) or "", flags=re.M
+    )
+    texts: dict[str, str] = {}
+    if "Args" in sections:
+        body = sections[sections.index("Args") + 1]
+        for part in re.split(r"\n(?=    \S)", "\n" + body.rstrip()):
+            names, colon, text = part.strip().partition(": ")
+            if colon:
+                texts |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    return sections[0].strip(), texts
+
+
+def _annotation(hint: Any, kinds: set[str], kind: str | None) -> str | None:
+    """Return a type in JSON's terms; None where it has no JSON form."""
+    if hint is str and kind is not None:
+        kinds.add(kind)
+        return kind
+    if _is_device(hint):
+        return _union([hint], kinds, kind)
+    if hint in (bool, int, float, str):
+        return hint.__name__
+    if hint is type(None):
+        return "NoneType"
+    if hint == ArrayLike or get_origin(hint) is np.ndarray:
+        return "float | list[float]"
+    if get_origin(hint) is Literal:
+        return f"typing.Literal[{', '.join(map(repr, get_args(hint)))}]"
+    if get_origin(hint) in (Union, types.UnionType):
+        return _union(get_args(hint), kinds, kind)
+    return _container(hint, kinds, kind)
+
+
+def _union(hints: Sequence[Any], kinds: set[str], kind: str | None) -> str | None:
+    devices = [hint for hint in hints if _is_device(hint)]
+    rest = [hint for hint in hints if hint not in devices]
+    parts: list[str] = []
+    if devices:
+        names = MONITOR
+        if any(_is_settable(hint) for hint in devices):
+            names = SETTABLE
+        kinds.add(names)
+        parts.append(names)
+        rest = [hint for hint in rest if hint is not str]
+    for hint in rest:
+        part = _annotation(hint, kinds, kind)
+        if part is not None and part not in parts:
+            parts.append(part)
+    return " | ".join(parts) or None
+
+
+def _container(hint: Any, kinds: set[str], kind: str | None) -> str | None:
+    origin, inner = get_origin(hint), get_args(hint)
+    if not isinstance(origin, type) or not inner:
+        return None
+    parts = [_annotation(one, kinds, kind) for one in inner if one is not Ellipsis]
+    if None in parts:
+        return None
+    if issubclass(origin, Mapping):
+        return f"dict[{', '.join(str(part) for part in parts)}]"
+    if issubclass(origin, Sequence):
+        return f"list[{' | '.join(dict.fromkeys(str(part) for part in parts))}]"
+    return None
+
+
+def _is_device(hint: Any) -> bool:
+    origin = get_origin(hint) or hint
+    is_one = isinstance(origin, type) and issubclass(origin, Device | Selection)
+    return is_one or origin is Monitor
+
+
+def _is_settable(hint: Any) -> bool:
+    origin = get_origin(hint) or hint
+    return origin is not Monitor and issubclass(origin, SingleSettable | SettableFamily)
+
+
+def _with_unit(name: str, text: str) -> str:
+    unit = next((u for end, u in _UNITS.items() if name.endswith(end)), None)
+    if unit is None or re.search(r"\[[^\]]+\]", text):
+        return text
+    return f"[{unit}] {text}".strip()
+
+
+def _with_range(one: Parameter, machine: Machine) -> Parameter:
+    low, high = _RANGES.get(one.name, (None, None))
+    if one.name == "frequency_hz" and machine.has("rf"):
+        bounds = machine.rf.bounds
+        low, high = float(bounds.low[0]), float(bounds.high[0])
+    return replace(one, low=low, high=high)
+
+
+def _entry(one: Parameter, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"annotation": one.annotation}
+    if one.text:
+        entry["description"] = one.text
+    if one.low is not None:
+        entry["min"] = one.low
+    if one.high is not None:
+        entry["max"] = one.high
+    if one.kinds:
+        entry["enums"] = {kind: list(names[kind]) for kind in sorted(one.kinds)}
+    return entry
