@@ -6,11 +6,10 @@ The start-up file of a site, ``profiles/queueserver/startup.py``, calls
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from bluesky.utils import MsgGenerator
@@ -19,10 +18,10 @@ from bluesky.utils import plan as bluesky_plan
 from acctwin import plans
 from acctwin.data.folders import user_data_folder
 from acctwin.devices.ring import Machine
-from acctwin.errors import MissingExtra, PlanError, UnknownName
-from acctwin.names import Mode
+from acctwin.errors import MissingExtra, UnknownName
 from acctwin.plans.targets import find
 from acctwin.session.open import open_session
+from acctwin.session.queue_environment import session_options
 from acctwin.session.queue_folder import QueueFolder
 from acctwin.session.queue_forms import Form, device_names, form_of
 from acctwin.session.queue_marks import WorkerMarks
@@ -43,54 +42,17 @@ MOST_NUMBERS = 5000
 #: How many results the worker remembers.
 MOST_RESULTS = 100
 
-_PREFIX = "ACCTWIN_QUEUE_"
 
-
-def session_from_environment(environ: Mapping[str, str] = os.environ) -> Session:
+def session_from_environment() -> Session:
     """Open the session that ``acctwin queue start`` was asked for.
 
     ``ACCTWIN_QUEUE_PROFILE`` is a name or a file; ``…_MODE``, ``…_SEED``,
     ``…_CATALOG`` and ``…_SITE`` are what :func:`acctwin.open_session` takes.
 
     Raises:
-        PlanError: No profile is named, or the mode makes no sense.
+        PlanError: No profile is named, or the mode or the seed makes no sense.
     """
-    profile = environ.get(f"{_PREFIX}PROFILE")
-    if not profile:
-        raise PlanError(
-            f"{_PREFIX}PROFILE does not say which machine this is; start the queue "
-            "with `acctwin queue start PROFILE`"
-        )
-    mode: Any = environ.get(f"{_PREFIX}MODE") or "physics"
-    if mode not in get_args(Mode) or mode == "replay":
-        raise PlanError(f"{_PREFIX}MODE is 'physics' or 'hardware', not {mode!r}")
-    seed = environ.get(f"{_PREFIX}SEED")
-    return open_session(
-        profile,
-        mode,
-        catalog=environ.get(f"{_PREFIX}CATALOG") or None,
-        site=environ.get(f"{_PREFIX}SITE") or None,
-        seed=int(seed) if seed else None,
-        progress=False,
-    )
-
-
-def environment(
-    profile: str,
-    mode: str,
-    seed: int | None,
-    catalog: str | None,
-    site: str | None,
-) -> dict[str, str]:
-    """Return the variables that :func:`session_from_environment` reads."""
-    values = {
-        "PROFILE": profile,
-        "MODE": mode,
-        "SEED": None if seed is None else str(seed),
-        "CATALOG": catalog,
-        "SITE": site,
-    }
-    return {_PREFIX + name: value or "" for name, value in values.items()}
+    return open_session(**session_options(), progress=False)
 
 
 def names(session: Session) -> dict[str, Any]:
