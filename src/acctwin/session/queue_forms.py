@@ -11,7 +11,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -25,12 +25,22 @@ from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
 from acctwin.devices.setpoint import SingleSettable
 from acctwin.errors import PlanError
+from acctwin.names import BPMS
 
 #: Kinds of names in annotations.
-SETTABLE, MONITOR = "Settable", "Monitor"
+SETTABLE, MONITOR, BPM, DEVICE = "Settable", "Monitor", "Bpm", "Device"
 
-#: Parameters that are names although their type is only ``str``.
-_NAMES = {"families": SETTABLE}
+#: Parameters that are names of devices although their type is only ``str``.
+_NAMES = {
+    "bpm_weights": BPM,
+    "corrector_weights": SETTABLE,
+    "correctors": SETTABLE,
+    "families": SETTABLE,
+    "pairs": DEVICE,
+    "place": DEVICE,
+}
+
+_SETTABLE = SingleSettable | SettableFamily
 
 #: Units by the end of a parameter's name.
 _UNITS = {"_hz": "Hz", "_s": "s", "_m": "m", "_a": "A"}
@@ -85,6 +95,7 @@ class Parameter:
         text: What it is, with units.
         low, high: Range of its numbers; None: no limit.
         kinds: Kinds of names in the annotation.
+        wants_devices: Whether the plan takes devices there, and no names.
     """
 
     name: str
@@ -94,6 +105,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     kinds: frozenset[str] = frozenset()
+    wants_devices: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,16 +125,14 @@ class Form:
     @cached_property
     def signature(self) -> inspect.Signature:
         """The plan's signature without the machine; positional if required."""
-        return inspect.Signature(
-            [
-                inspect.Parameter(
-                    one.name,
-                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                    default=one.default,
-                )
-                for one in self.parameters
-            ]
-        )
+        return inspect.Signature([
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=one.default,
+            )
+            for one in self.parameters
+        ])
 
     def annotation(self, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Return what ``parameter_annotation_decorator`` of bluesky-queueserver takes.
@@ -137,20 +147,18 @@ class Form:
 
 
 def device_names(machine: Machine) -> dict[str, list[str]]:
-    """Return the names that clients may use: what can be set, monitors."""
+    """Return the names that clients may use, by their kind."""
     there = {
         **machine.families,
         **dict(machine.children()),
         **machine.members,
         **machine.elements,
     }
-    settable = [
-        name
-        for name, device in there.items()
-        if isinstance(device, SingleSettable | SettableFamily)
-    ]
+    settable = [name for name, one in there.items() if isinstance(one, _SETTABLE)]
     monitors = [name for name, one in there.items() if isinstance(one, Monitor)]
-    return {SETTABLE: settable, MONITOR: monitors}
+    bpms = list(machine.bpms.names) if machine.has(BPMS) else []
+    elements = list(machine.elements)
+    return {SETTABLE: settable, MONITOR: monitors, BPM: bpms, DEVICE: elements}
 
 
 def form_of(function: Callable[..., Any], machine: Machine) -> Form:
@@ -168,13 +176,22 @@ def form_of(function: Callable[..., Any], machine: Machine) -> Form:
     given = list(inspect.signature(function).parameters.values())[1:]
     found: list[Parameter] = []
     for one in given:
-        kinds: set[str] = set()
-        annotation = _annotation(hints[one.name], kinds, _NAMES.get(one.name))
+        writer = _Writer(_NAMES.get(one.name))
+        annotation = writer.annotation(hints[one.name])
         if annotation is not None and annotation != "NoneType":
-            text = _with_unit(one.name, texts.get(one.name, ""))
-            entry = Parameter(one.name, annotation, one.default, text)
-            entry = replace(entry, kinds=frozenset(kinds))
-            found.append(_with_range(entry, machine))
+            low, high = _range(one.name, machine)
+            found.append(
+                Parameter(
+                    name=one.name,
+                    annotation=annotation,
+                    default=one.default,
+                    text=_with_unit(one.name, texts.get(one.name, "")),
+                    low=low,
+                    high=high,
+                    kinds=frozenset(writer.kinds),
+                    wants_devices=writer.wants_devices,
+                )
+            )
         elif one.default is inspect.Parameter.empty:
             raise PlanError(
                 f"{function.__name__} cannot be queued: its parameter {one.name} has "
@@ -198,56 +215,67 @@ def described(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     return sections[0].strip(), texts
 
 
-def _annotation(hint: Any, kinds: set[str], kind: str | None) -> str | None:
-    """Return a type in JSON's terms; None where it has no JSON form."""
-    if hint is str and kind is not None:
-        kinds.add(kind)
+class _Writer:
+    """Writes the type of one parameter in JSON's terms.
+
+    Args:
+        kind: Kind of names that its strings are; None: they are no names.
+    """
+
+    def __init__(self, kind: str | None) -> None:
+        self._kind = kind
+        self.kinds: set[str] = set()
+        self.wants_devices = False
+
+    def annotation(self, hint: Any) -> str | None:
+        """Return a type; None where it has no JSON form."""
+        if hint is str and self._kind is not None:
+            return self._named(self._kind)
+        if hint in (bool, int, float, str):
+            return hint.__name__
+        if hint is type(None):
+            return "NoneType"
+        if hint == ArrayLike or get_origin(hint) is np.ndarray:
+            return "float | list[float]"
+        if get_origin(hint) is Literal:
+            return f"typing.Literal[{', '.join(map(repr, get_args(hint)))}]"
+        if get_origin(hint) in (Union, types.UnionType):
+            return self._union(get_args(hint))
+        if _is_device(hint):
+            return self._union([hint])
+        return self._container(hint)
+
+    def _named(self, kind: str) -> str:
+        self.kinds.add(kind)
         return kind
-    if _is_device(hint):
-        return _union([hint], kinds, kind)
-    if hint in (bool, int, float, str):
-        return hint.__name__
-    if hint is type(None):
-        return "NoneType"
-    if hint == ArrayLike or get_origin(hint) is np.ndarray:
-        return "float | list[float]"
-    if get_origin(hint) is Literal:
-        return f"typing.Literal[{', '.join(map(repr, get_args(hint)))}]"
-    if get_origin(hint) in (Union, types.UnionType):
-        return _union(get_args(hint), kinds, kind)
-    return _container(hint, kinds, kind)
 
+    def _union(self, hints: Sequence[Any]) -> str | None:
+        devices = [hint for hint in hints if _is_device(hint)]
+        rest = [hint for hint in hints if hint not in devices]
+        parts: list[str] = []
+        if devices:
+            is_settable = any(map(_is_settable, devices))
+            parts.append(self._named(SETTABLE if is_settable else MONITOR))
+            self.wants_devices = str not in rest
+            rest = [hint for hint in rest if hint is not str]
+        for hint in rest:
+            part = self.annotation(hint)
+            if part is not None and part not in parts:
+                parts.append(part)
+        return " | ".join(parts) or None
 
-def _union(hints: Sequence[Any], kinds: set[str], kind: str | None) -> str | None:
-    devices = [hint for hint in hints if _is_device(hint)]
-    rest = [hint for hint in hints if hint not in devices]
-    parts: list[str] = []
-    if devices:
-        names = MONITOR
-        if any(_is_settable(hint) for hint in devices):
-            names = SETTABLE
-        kinds.add(names)
-        parts.append(names)
-        rest = [hint for hint in rest if hint is not str]
-    for hint in rest:
-        part = _annotation(hint, kinds, kind)
-        if part is not None and part not in parts:
-            parts.append(part)
-    return " | ".join(parts) or None
-
-
-def _container(hint: Any, kinds: set[str], kind: str | None) -> str | None:
-    origin, inner = get_origin(hint), get_args(hint)
-    if not isinstance(origin, type) or not inner:
+    def _container(self, hint: Any) -> str | None:
+        origin, inner = get_origin(hint), get_args(hint)
+        if not isinstance(origin, type) or not inner:
+            return None
+        parts = [self.annotation(one) for one in inner if one is not Ellipsis]
+        if None in parts:
+            return None
+        if issubclass(origin, Mapping):
+            return f"dict[{', '.join(str(part) for part in parts)}]"
+        if issubclass(origin, Sequence):
+            return f"list[{' | '.join(dict.fromkeys(str(part) for part in parts))}]"
         return None
-    parts = [_annotation(one, kinds, kind) for one in inner if one is not Ellipsis]
-    if None in parts:
-        return None
-    if issubclass(origin, Mapping):
-        return f"dict[{', '.join(str(part) for part in parts)}]"
-    if issubclass(origin, Sequence):
-        return f"list[{' | '.join(dict.fromkeys(str(part) for part in parts))}]"
-    return None
 
 
 def _is_device(hint: Any) -> bool:
@@ -258,7 +286,7 @@ def _is_device(hint: Any) -> bool:
 
 def _is_settable(hint: Any) -> bool:
     origin = get_origin(hint) or hint
-    return origin is not Monitor and issubclass(origin, SingleSettable | SettableFamily)
+    return origin is not Monitor and issubclass(origin, _SETTABLE)
 
 
 def _with_unit(name: str, text: str) -> str:
@@ -268,12 +296,11 @@ def _with_unit(name: str, text: str) -> str:
     return f"[{unit}] {text}".strip()
 
 
-def _with_range(one: Parameter, machine: Machine) -> Parameter:
-    low, high = _RANGES.get(one.name, (None, None))
-    if one.name == "frequency_hz" and machine.has("rf"):
+def _range(name: str, machine: Machine) -> tuple[float | None, float | None]:
+    if name == "frequency_hz" and machine.has("rf"):
         bounds = machine.rf.bounds
-        low, high = float(bounds.low[0]), float(bounds.high[0])
-    return replace(one, low=low, high=high)
+        return float(bounds.low[0]), float(bounds.high[0])
+    return _RANGES.get(name, (None, None))
 
 
 def _entry(one: Parameter, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _with_devices(
     form: Form, machine: Machine, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return arguments with devices in place of their names."""
-    named = {one.name for one in form.parameters if one.kinds}
+    named = {one.name for one in form.parameters if one.wants_devices}
     find_one = partial(find, machine)
 
     def there(value: Any) -> Any:
