@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -97,14 +97,17 @@ def status(
     if json:
         typer.echo(json_module.dumps(found, indent=1))
     else:
-        lines = {
-            key: value for key, value in found.items() if key not in ("events", "left")
-        }
-        rows = [{"what": key, "is": value} for key, value in lines.items()]
-        console().print(grid("", rows))
-        for event in found.get("events", ()):
-            typer.echo(event)
-        if found.get("left"):
-            console().print(grid("left moved", found["left"]["moved"]))
+        _print(found)
     if found["state"] != "ready":
         raise typer.Exit(1)
+
+
+def _print(found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if key not in ("events", "left") and value != "":
+            typer.echo(f"{key:<10} {value}")
+    for event in found.get("events", ()):
+        typer.echo(event)
+    if left := found.get("left"):
+        title = f"left moved by run {left['run']} ({left['plan']})"
+        console().print(grid(title, left["moved"]))

@@ -17,8 +17,9 @@ from typing import Any
 from acctwin.data.folders import FileLock, user_data_folder
 from acctwin.errors import DataError, MissingExtra, PlanError
 from acctwin.profiles.site import shipped_site
+from acctwin.session.queue_client import answers, client
 from acctwin.session.queue_folder import QueueConfig, QueueFolder, QueueState
-from acctwin.session.queue_service import OPEN_S, START_S, answers, client
+from acctwin.session.queue_service import OPEN_S, START_S
 
 #: Folder of a site with the start-up files of the worker.
 STARTUP = Path("profiles/queueserver")
@@ -44,11 +45,16 @@ def start(config: QueueConfig) -> QueueState:
     for package in wanted if config.redis else [*wanted, "fakeredis"]:
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package.replace("_", "-"), "queue")
+    if config.catalog == "temporary":
+        raise PlanError(
+            "the queue's runs must outlive its worker: name a folder, not 'temporary'"
+        )
     folder = QueueFolder(user_data_folder())
+    there = folder.state()
     if _is_running(folder):
-        state = folder.state()
-        at = f" for {state.profile} at {state.control}" if state else ""
+        at = f" for {there.profile} at {there.control}" if there else ""
         raise PlanError(f"a queue is running already{at}: `acctwin queue stop` first")
+    _end_left_over(folder, there)
     with folder.log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "acctwin.session.queue_service"],
@@ -63,8 +69,10 @@ def start(config: QueueConfig) -> QueueState:
 
     def is_over() -> bool:
         state = folder.state()
-        ours = state is not None and state.pid == process.pid
-        return process.poll() is not None or (ours and state.state != "starting")
+        if process.poll() is not None:
+            return True
+        is_ours = state is not None and state.pid == process.pid
+        return state is not None and is_ours and state.state != "starting"
 
     _wait(is_over, START_S + OPEN_S + 10.0)
     state = folder.state()
@@ -83,6 +91,8 @@ def stop() -> str:
     folder = QueueFolder(user_data_folder())
     state = folder.state()
     if state is None or not _is_running(folder):
+        if _end_left_over(folder, state):
+            return "the queue had died; its manager and its worker have been ended"
         return "no queue is running"
     os.kill(state.pid, signal.SIGTERM)
     if _wait(lambda: not _is_running(folder), STOP_S):
@@ -100,7 +110,7 @@ def stop() -> str:
 def status() -> dict[str, Any]:
     """Return what runs and what waits, as JSON has it."""
     folder = QueueFolder(user_data_folder())
-    state, left = folder.state(), folder.left_moved()
+    state = folder.state()
     if state is None:
         return {"state": "none", "log": str(folder.log)}
     found: dict[str, Any] = {
@@ -114,7 +124,7 @@ def status() -> dict[str, Any]:
         "log": str(folder.log),
         "problem": state.problem,
         "events": list(state.events),
-        "left": left,
+        "left": folder.left_moved(state.profile),
     }
     if not _is_running(folder):
         if state.state in ("ready", "starting"):
@@ -137,6 +147,19 @@ def _asked(state: QueueState) -> dict[str, Any]:
         "waiting": said["items_in_queue"],
         "done": said["items_in_history"],
     }
+
+
+def _end_left_over(folder: QueueFolder, state: QueueState | None) -> bool:
+    """End the manager and the worker of a queue whose own process was killed."""
+    if state is None or state.manager is None or state.state == "ended":
+        return False
+    worker = FileLock(folder.worker_lock)
+    if not worker.acquire():  # so the manager's process is that of this queue still
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(state.manager, signal.SIGKILL)
+        return _wait(worker.acquire, STOP_S)
+    worker.release()
+    return False
 
 
 def _is_running(folder: QueueFolder) -> bool:

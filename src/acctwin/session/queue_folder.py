@@ -6,8 +6,9 @@
         queue.lock       held by the process that keeps the manager
         queue.json       what runs, where, and what went wrong
         worker.lock      held by the worker
-        run.frames       of the run that is open: its start and its baseline
-        left.json        what a worker that died left moved
+        run-NAME.frames  of the run that is open: its start and its baseline
+        problem.txt      why a worker could not open its session
+        left-NAME.json   what a worker that died left moved, by profile
         manager.log      what the manager and the worker say
 """
 
@@ -92,8 +93,7 @@ class QueueFolder:
         self.root = make_private(data / "queue")
         self.lock = self.root / "queue.lock"
         self.worker_lock = self.root / "worker.lock"
-        self.run = self.root / "run.frames"
-        self.left = self.root / "left.json"
+        self.problem = self.root / "problem.txt"
         self.log = self.root / "manager.log"
         self._state = self.root / "queue.json"
 
@@ -108,6 +108,20 @@ class QueueFolder:
         """Replace the state."""
         write_json(self._state, asdict(state))
 
-    def left_moved(self) -> dict[str, Any]:
+    def run(self, profile: str) -> Path:
+        """Return the file with the start of the run that is open on a machine."""
+        return self.root / f"run-{Path(profile).stem}.frames"
+
+    def left(self, profile: str) -> Path:
+        """Return the file that says what was left moved on a machine."""
+        return self.root / f"left-{Path(profile).stem}.json"
+
+    def left_moved(self, profile: str) -> dict[str, Any]:
         """Return what a worker that died left moved; empty: nothing."""
-        return read_json(self.left)
+        return read_json(self.left(profile))
+
+    def why(self) -> str:
+        """Return why a worker could not open its session."""
+        if self.problem.exists():
+            return self.problem.read_text(encoding="utf-8")
+        return f"see the end of {self.log}"

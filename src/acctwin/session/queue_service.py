@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,8 +24,10 @@ from typing import Any
 
 from acctwin.data.folders import FileLock, user_data_folder
 from acctwin.errors import AcctwinError, DeviceError, PlanError
+from acctwin.session.queue_client import answers, client, end_plan, is_idle
 from acctwin.session.queue_environment import environment
 from acctwin.session.queue_folder import QueueConfig, QueueFolder, QueueState
+from acctwin.session.queue_storage import free_port, storage
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class QueueService:
         self._tell()
         with ExitStack() as stack:
             if self._state.built_in:
-                stack.enter_context(_storage(self._state.redis))
+                stack.enter_context(storage(self._state.redis))
             manager = stack.enter_context(self._manager())
             self._tell(manager=manager.pid)
             api = stack.enter_context(client(self._state))
@@ -92,7 +93,8 @@ class QueueService:
             self._tell(state="ready")
             while not self._ended.wait(POLL_S):
                 self._check(manager)
-                self._watch(api, manager)
+                with contextlib.suppress(api.RequestTimeoutError):  # it is busy
+                    self._watch(api, manager)
 
     def fail(self, problem: str) -> None:
         """Say why it ended."""
@@ -165,12 +167,13 @@ class QueueService:
             self._ended.wait(0.1)
 
     def _open(self, api: Any, manager: subprocess.Popen[bytes]) -> None:
+        self._folder.problem.unlink(missing_ok=True)
         api.environment_open()
         self._wait(lambda: is_idle(api), OPEN_S, manager, "the worker")
         if not api.status(reload=True)["worker_environment_exists"]:
             raise DeviceError(
                 f"the worker could not open {self._config.profile} "
-                f"({self._config.mode}): see the end of {self._folder.log}"
+                f"({self._config.mode}): {self._folder.why()}"
             )
 
     def _watch(self, api: Any, manager: subprocess.Popen[bytes]) -> None:
@@ -187,11 +190,17 @@ class QueueService:
         self._happened(f"the worker died while {doing} {where}")
         api.environment_destroy()
         self._wait(lambda: is_idle(api), END_S, manager, "the manager")
-        self._open(api, manager)
-        self._happened(f"a new worker is there{self._left()}")
+        try:
+            self._open(api, manager)
+        except DeviceError as error:
+            self._happened(f"{error}. The queue is kept; open the environment again")
+        else:
+            self._happened(f"a new worker is there{self._left()}")
 
     def _left(self) -> str:
-        left = self._folder.left_moved()
+        if self._config.mode != "hardware":
+            return "; its simulated machine has begun anew"
+        left = self._folder.left_moved(self._config.profile)
         if not left:
             return "; all setpoints are where they were before that run"
         return (
@@ -203,77 +212,11 @@ class QueueService:
         """End a plan so that it puts back what it moved; close all."""
         try:
             if manager.poll() is None and answers(api):
-                _end_plan(api)
+                end_plan(api, END_S)
                 api.send_request(method="manager_stop", params={"option": "safe_off"})
                 manager.wait(END_S)
         except Exception as error:  # what is left is killed, and it is said
             self._happened(f"the manager did not end by itself: {error}")
-
-
-def _end_plan(api: Any) -> None:
-    if api.status(reload=True)["manager_state"] == "executing_queue":
-        api.re_pause(option="immediate")
-        api.wait_for_idle_or_paused(timeout=END_S)
-    if api.status(reload=True)["manager_state"] == "paused":
-        api.re_abort()
-        api.wait_for_idle(timeout=END_S)
-    if api.status(reload=True)["worker_environment_exists"]:
-        api.environment_close()
-        api.wait_for_idle(timeout=END_S)
-
-
-def answers(api: Any) -> bool:
-    """Tell whether the manager answers."""
-    try:
-        return bool(api.ping(reload=True))
-    except api.RequestTimeoutError:
-        return False
-
-
-def is_idle(api: Any) -> bool:
-    """Tell whether the manager waits."""
-    return api.status(reload=True)["manager_state"] == "idle"
-
-
-@contextlib.contextmanager
-def client(state: QueueState, timeout_s: float = 2.0) -> Iterator[Any]:
-    """Give a client of the manager."""
-    from bluesky_queueserver_api.zmq import REManagerAPI
-
-    api = REManagerAPI(
-        zmq_control_addr=state.control,
-        zmq_info_addr=state.info,
-        timeout_recv=timeout_s,
-        request_fail_exceptions=True,
-    )
-    try:
-        yield api
-    finally:
-        api.close()
-
-
-def free_port() -> int:
-    """Return a free port of loopback."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextlib.contextmanager
-def _storage(address: str) -> Iterator[None]:
-    """Serve what a Redis server would, in this process; it keeps nothing."""
-    from fakeredis import TcpFakeServer
-
-    host, port = address.split(":")
-    server = TcpFakeServer((host, int(port)), server_type="redis")
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def main() -> int:
