@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from bluesky.utils import MsgGenerator
 from bluesky.utils import plan as bluesky_plan
@@ -25,6 +25,9 @@ from acctwin.session.queue_forms import Form, device_names, form_of
 from acctwin.session.queue_marks import WorkerMarks
 from acctwin.session.queue_results import Results
 from acctwin.session.session import Session
+
+#: A plan's function.
+Plan: TypeAlias = Callable[..., MsgGenerator[Any]]
 
 #: Plans that move nothing: what an observer may queue. A plan that may kick the beam,
 #: such as ``measure_tune``, is not among them.
@@ -54,11 +57,15 @@ def session_from_environment() -> Session:
         raise
 
 
-def names(session: Session) -> dict[str, Any]:
+def names(session: Session, *own: Plan) -> dict[str, Any]:
     """Return what clients find: plans, families and instruments, and functions.
 
     Call it once, when the session is open: it marks this process as the worker, and
     if the one before died in a run, it looks for what that left moved.
+
+    Args:
+        session: An open session.
+        own: Plans of the site besides those of acctwin; each takes the machine first.
     """
     marks = WorkerMarks(session, QueueFolder(user_data_folder()))
     results = Results()
@@ -67,7 +74,7 @@ def names(session: Session) -> dict[str, Any]:
         "session": session,
         "RE": session.RE,
         **{name: device for name, device in devices.items() if name.isidentifier()},
-        **queued_plans(session.machine, results),
+        **queued_plans(session.machine, results, *own),
         "plan_result": results.plan_result,
         "left_moved": marks.left_moved,
     }
@@ -75,26 +82,25 @@ def names(session: Session) -> dict[str, Any]:
     return found
 
 
-def queued_plans(machine: Machine, results: Results) -> dict[str, Any]:
+def queued_plans(machine: Machine, results: Results, *own: Plan) -> dict[str, Plan]:
     """Return every plan as clients may queue it: the machine is given.
 
     Args:
         machine: The machine.
         results: Keeps what they return.
+        own: Plans besides those of acctwin.
     """
     listed = device_names(machine)
-    return {
-        name: _queued(getattr(plans, name), machine, listed, results)
-        for name in plans.__all__
-    }
+    every = [*(getattr(plans, name) for name in plans.__all__), *own]
+    return {one.__name__: _queued(one, machine, listed, results) for one in every}
 
 
 def _queued(
-    function: Callable[..., MsgGenerator[Any]],
+    function: Plan,
     machine: Machine,
     listed: Mapping[str, Sequence[str]],
     results: Results,
-) -> Callable[..., MsgGenerator[Any]]:
+) -> Plan:
     form = form_of(function, machine)
 
     def queued(*args: Any, **options: Any) -> MsgGenerator[Any]:
