@@ -14,6 +14,7 @@ from acctwin.cli.demo import demo
 from acctwin.cli.import_mml import import_mml
 from acctwin.cli.ipython import ipython
 from acctwin.cli.loco import loco
+from acctwin.cli.queue import queue
 from acctwin.cli.runs import runs
 from acctwin.cli.serve import serve
 from acctwin.cli.show import show
@@ -48,6 +49,7 @@ app.command()(loco)
 app.command("import-mml")(import_mml)
 app.add_typer(serve, name="serve")
 app.add_typer(data, name="data")
+app.add_typer(queue, name="queue")
 
 
 def _print_version(wanted: bool) -> None:
