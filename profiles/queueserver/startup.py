@@ -4,7 +4,7 @@ Files beside this one are run too, in alphabetic order: put own plans into
 ``zz_mine.py``; ``session`` and all names are there.
 """
 
-from acctwin.session.queueserver import names, session_from_environment
+from acctwin.session.queue.worker import names, session_from_environment
 
 session = session_from_environment()
 globals().update(names(session))

@@ -20,13 +20,13 @@ from acctwin.analysis.machine_state import MachineState
 from acctwin.data.folders import FileLock
 from acctwin.data.runs import Run
 from acctwin.errors import DataError, MissingExtra, PlanError, UnknownName
-from acctwin.session import queue_control
-from acctwin.session.queue_environment import environment, session_options
-from acctwin.session.queue_folder import QueueConfig, QueueFolder, QueueState
-from acctwin.session.queue_forms import described, form_of
-from acctwin.session.queue_marks import WorkerMarks
-from acctwin.session.queue_results import MOST_NUMBERS, Results, plain
-from acctwin.session.queueserver import OBSERVING, queued_plans
+from acctwin.session.queue import control
+from acctwin.session.queue.environment import environment, session_options
+from acctwin.session.queue.folder import QueueConfig, QueueFolder, QueueState
+from acctwin.session.queue.forms import described, form_of
+from acctwin.session.queue.marks import WorkerMarks
+from acctwin.session.queue.results import MOST_NUMBERS, Results, plain
+from acctwin.session.queue.worker import OBSERVING, queued_plans
 
 SITE = Path(__file__).parents[2]
 STARTUP = SITE / "profiles/queueserver"
@@ -251,8 +251,8 @@ def test_what_makes_no_session_is_refused(change, said):
 
 
 def test_a_site_without_start_up_files_uses_the_shipped_ones(tmp_path):
-    assert queue_control.startup_folder(SITE) == STARTUP
-    assert queue_control.startup_folder(tmp_path) == STARTUP
+    assert control.startup_folder(SITE) == STARTUP
+    assert control.startup_folder(tmp_path) == STARTUP
 
 
 @pytest.fixture
@@ -266,27 +266,27 @@ def test_starting_says_what_is_in_the_way(folder, monkeypatch):
     assert lock.acquire()
     folder.write(QueueState(1, "ebs", "physics", "tcp://127.0.0.1:1", "", "", True))
     with pytest.raises(PlanError, match="running already for ebs at tcp://127.0.0.1:1"):
-        queue_control.start(CONFIG)
+        control.start(CONFIG)
     lock.release()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"acctwin\[queue\]"):
-        queue_control.start(CONFIG)
+        control.start(CONFIG)
 
 
 def test_runs_that_end_with_the_worker_are_refused(folder):
     config = QueueConfig("fodo", "physics", None, "temporary", None, str(STARTUP))
     with pytest.raises(PlanError, match="must outlive its worker"):
-        queue_control.start(config)
+        control.start(config)
 
 
 def test_no_queue(folder):
-    assert queue_control.status()["state"] == "none"
-    assert queue_control.stop() == "no queue is running"
+    assert control.status()["state"] == "none"
+    assert control.stop() == "no queue is running"
 
 
 def test_a_queue_that_was_killed_is_said_to_have_died(folder):
     folder.write(QueueState(1, "ebs", "physics", "", "", "", True, state="ready"))
-    found = queue_control.status()
+    found = control.status()
     assert found["state"] == "died" and str(folder.log) in found["problem"]
 
 

@@ -42,7 +42,8 @@ def start(
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="For clients, on loopback; else any free one.")
+        int | None,
+        typer.Option(help="For clients, on loopback; else 60615, or any free one."),
     ] = None,
 ) -> None:
     """Start a manager and its worker in the background; wait until they are ready.
@@ -50,8 +51,8 @@ def start(
     Clients use bluesky-queueserver-api with the address that is printed.
     """
     from acctwin.profiles.site import profile_path, site_of
-    from acctwin.session import queue_control
-    from acctwin.session.queue_folder import QueueConfig
+    from acctwin.session.queue import control
+    from acctwin.session.queue.folder import QueueConfig
 
     home = site_of(profile, site)
     profile_path(profile, home)
@@ -61,11 +62,11 @@ def start(
         seed=seed,
         catalog=catalog,
         site=str(home),
-        startup=str(queue_control.startup_folder(home)),
+        startup=str(control.startup_folder(home)),
         redis=redis,
         port=port,
     )
-    state = queue_control.start(config)
+    state = control.start(config)
     typer.echo(f"READY {state.control} queues plans for {profile} ({mode})")
     typer.echo(
         f'  in Python   REManagerAPI(zmq_control_addr="{state.control}")\n'
@@ -78,9 +79,9 @@ def start(
 @queue.command()
 def stop() -> None:
     """End the queue; a plan that runs is aborted and puts back what it moved."""
-    from acctwin.session import queue_control
+    from acctwin.session.queue import control
 
-    typer.echo(queue_control.stop())
+    typer.echo(control.stop())
 
 
 @queue.command()
@@ -91,9 +92,9 @@ def status(
 
     Exits with 1 when no queue runs.
     """
-    from acctwin.session import queue_control
+    from acctwin.session.queue import control
 
-    found = queue_control.status()
+    found = control.status()
     if json:
         typer.echo(json_module.dumps(found, indent=1))
     else:

@@ -1,7 +1,7 @@
 """The process behind ``acctwin queue start``: storage, manager, and a watchdog.
 
-``python -m acctwin.session.queue_service`` reads one line of JSON (the fields of
-`QueueConfig`) from its standard input and goes on until SIGTERM. The manager of
+``python -m acctwin.session.queue.service`` finds what is wanted in its environment
+(``ACCTWIN_QUEUE``, a `QueueConfig` as JSON) and goes on until SIGTERM. The manager of
 bluesky-queueserver does not notice a worker that was killed: this process does, has
 the manager put the item back in front of the queue, and opens a new environment.
 """
@@ -24,10 +24,10 @@ from typing import Any
 
 from acctwin.data.folders import FileLock, user_data_folder
 from acctwin.errors import AcctwinError, DeviceError, PlanError
-from acctwin.session.queue_client import answers, client, end_plan, is_idle
-from acctwin.session.queue_environment import environment
-from acctwin.session.queue_folder import QueueConfig, QueueFolder, QueueState
-from acctwin.session.queue_storage import free_port, storage
+from acctwin.session.queue.client import answers, client, end_plan, is_idle
+from acctwin.session.queue.environment import environment
+from acctwin.session.queue.folder import CONFIG, QueueConfig, QueueFolder, QueueState
+from acctwin.session.queue.storage import free_port, storage
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ END_S = 20.0
 POLL_S = 0.3
 """How often the watchdog looks [s]."""
 
+#: The manager's usual ports: for requests, and of what it prints.
+_CONTROL, _INFO = 60615, 60625
 _STEADY = {"idle", "paused", "executing_queue", "executing_task"}
 _PREFIX = "acctwin"
 _COMMAND = (
@@ -64,8 +66,8 @@ class QueueService:
             pid=os.getpid(),
             profile=config.profile,
             mode=config.mode,
-            control=f"tcp://127.0.0.1:{config.port or free_port()}",
-            info=f"tcp://127.0.0.1:{free_port()}",
+            control=f"tcp://127.0.0.1:{config.port or free_port(_CONTROL)}",
+            info=f"tcp://127.0.0.1:{free_port(_INFO)}",
             redis=config.redis or f"127.0.0.1:{free_port()}",
             built_in=config.redis is None,
         )
@@ -224,7 +226,7 @@ def main() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
-    config = QueueConfig(**json.loads(sys.stdin.buffer.readline()))
+    config = QueueConfig(**json.loads(os.environ[CONFIG]))
     folder = QueueFolder(user_data_folder())
     lock = FileLock(folder.lock)
     if not lock.acquire():

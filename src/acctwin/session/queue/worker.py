@@ -19,11 +19,11 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, MissingExtra
 from acctwin.plans.targets import find
 from acctwin.session.open import open_session
-from acctwin.session.queue_environment import session_options
-from acctwin.session.queue_folder import QueueFolder
-from acctwin.session.queue_forms import Form, device_names, form_of
-from acctwin.session.queue_marks import WorkerMarks
-from acctwin.session.queue_results import Results
+from acctwin.session.queue.environment import session_options
+from acctwin.session.queue.folder import QueueFolder
+from acctwin.session.queue.forms import Form, device_names, form_of
+from acctwin.session.queue.marks import WorkerMarks
+from acctwin.session.queue.results import Results
 from acctwin.session.session import Session
 
 #: A plan's function.

@@ -17,9 +17,9 @@ from typing import Any
 from acctwin.data.folders import FileLock, user_data_folder
 from acctwin.errors import DataError, MissingExtra, PlanError
 from acctwin.profiles.site import shipped_site
-from acctwin.session.queue_client import answers, client
-from acctwin.session.queue_folder import QueueConfig, QueueFolder, QueueState
-from acctwin.session.queue_service import OPEN_S, START_S
+from acctwin.session.queue.client import answers, client
+from acctwin.session.queue.folder import CONFIG, QueueConfig, QueueFolder, QueueState
+from acctwin.session.queue.service import OPEN_S, START_S
 
 #: Folder of a site with the start-up files of the worker.
 STARTUP = Path("profiles/queueserver")
@@ -57,15 +57,13 @@ def start(config: QueueConfig) -> QueueState:
     _end_left_over(folder, there)
     with folder.log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "acctwin.session.queue_service"],
-            stdin=subprocess.PIPE,
+            [sys.executable, "-m", "acctwin.session.queue.service"],
+            env={**os.environ, CONFIG: config.to_json()},
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,  # it goes on when the terminal is closed
         )
-    assert process.stdin is not None  # noqa: S101  (made with a pipe)
-    process.stdin.write(config.to_line())
-    process.stdin.close()
 
     def is_over() -> bool:
         state = folder.state()

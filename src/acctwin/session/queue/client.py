@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from acctwin.session.queue_folder import QueueState
+from acctwin.session.queue.folder import QueueState
 
 
 def answers(api: Any) -> bool:

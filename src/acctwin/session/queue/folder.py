@@ -21,6 +21,9 @@ from typing import Any
 
 from acctwin.data.folders import make_private, read_json, write_json
 
+#: Variable of the environment with the `QueueConfig` of the queue's process.
+CONFIG = "ACCTWIN_QUEUE"
+
 
 @dataclass(frozen=True)
 class QueueConfig:
@@ -46,9 +49,9 @@ class QueueConfig:
     redis: str | None = None
     port: int | None = None
 
-    def to_line(self) -> bytes:
-        """Return the line that the process reads."""
-        return json.dumps(asdict(self)).encode() + b"\n"
+    def to_json(self) -> str:
+        """Return it as text for the queue's process."""
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)

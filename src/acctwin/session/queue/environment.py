@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from acctwin.errors import PlanError
 from acctwin.names import Mode
-from acctwin.session.queue_folder import QueueConfig
+from acctwin.session.queue.folder import QueueConfig
 
 PREFIX = "ACCTWIN_QUEUE_"
 

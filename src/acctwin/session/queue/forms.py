@@ -18,7 +18,7 @@ from acctwin.devices.columns import Monitor
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError
 from acctwin.names import BPMS
-from acctwin.session.queue_types import (
+from acctwin.session.queue.types import (
     BPM,
     DEVICE,
     MONITOR,

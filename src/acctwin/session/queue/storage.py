@@ -8,10 +8,14 @@ import threading
 from collections.abc import Iterator
 
 
-def free_port() -> int:
-    """Return a free port of loopback."""
+def free_port(usual: int = 0) -> int:
+    """Return a free port of loopback: the usual one, or any when it is taken."""
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the manager does
+        try:
+            one.bind(("127.0.0.1", usual))
+        except OSError:
+            return free_port()
         return one.getsockname()[1]
 
 

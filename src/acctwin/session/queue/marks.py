@@ -18,7 +18,7 @@ from acctwin.data.journal import read_journal
 from acctwin.data.runs import Run
 from acctwin.errors import DataError
 from acctwin.plans import states
-from acctwin.session.queue_folder import QueueFolder
+from acctwin.session.queue.folder import QueueFolder
 from acctwin.session.session import Session
 
 log = logging.getLogger(__name__)
