@@ -15,6 +15,8 @@ from loco_mat import structures, write
 
 import acctwin
 from acctwin import plans
+from acctwin.analysis.loco.measurement import LocoMeasurement
+from acctwin.analysis.loco.version import LocoResult
 from acctwin.cli.main import app
 from acctwin.workflows import loco
 
@@ -28,20 +30,18 @@ def run(*arguments: str) -> Result:
     return result
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Return a catalogue, a LOCO file of MML, and the fit that both hold."""
-    catalog = tmp_path_factory.mktemp("catalog")
+def fitted(catalog: Path | str) -> tuple[LocoMeasurement, LocoResult]:
+    """Return a measurement of the fodo ring in a catalogue, and its fit."""
     with acctwin.open_session("fodo", seed=1, catalog=catalog) as session:
         session.run(plans.correct_orbit(session.machine, goal="zero"))
         measured = session.run(plans.measure_loco(session.machine))
-        found = loco.fit(session, measured.uid)
-    path = write(catalog / "LOCO_fodo.mat", structures(measured, found))
-    return catalog, path, found.model_version
+        return measured, loco.fit(session, measured.uid)
 
 
-def test_a_fit_is_compared_with_the_design(stored, tmp_path):
-    catalog, _, version = stored
+@pytest.mark.long
+def test_a_fit_is_compared_with_the_design(tmp_path):
+    catalog = tmp_path / "catalog"
+    version = fitted(catalog)[1].model_version
     options = ["--compare", "design", "--catalog", str(catalog)]
     plot = tmp_path / "compared.png"
     done = run("loco", version[:8], *options, "--json", "--out", str(plot))
@@ -53,9 +53,9 @@ def test_a_fit_is_compared_with_the_design(stored, tmp_path):
     assert plot.stat().st_size > 1000
 
 
-def test_a_file_of_mml_is_fitted_and_both_answers_printed(stored):
-    catalog, path, _ = stored
-    options = ["--mml", str(path), "--catalog", str(catalog)]
+def test_a_file_of_mml_is_fitted_and_both_answers_printed(tmp_path):
+    path = write(tmp_path / "LOCO_fodo.mat", structures(*fitted("temporary")))
+    options = ["--mml", str(path), "--catalog", str(tmp_path / "catalog")]
     done = run("loco", "fodo", *options)
     assert done.exit_code == 0, done.output
     assert "model version" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import venv
 from importlib.metadata import version
 
@@ -43,12 +44,11 @@ print(json.dumps({
 def python(tmp_path_factory):
     """The Python of a new environment with ``tiled[client]`` alone."""
     folder = tmp_path_factory.mktemp("client")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = folder / "bin/python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile"]
     wanted = f"tiled[client]=={version('tiled')}"
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", wanted], check=True, timeout=250
-    )
+    subprocess.run([*pip, "-q", wanted], check=True, timeout=250)
     return python
 
 

@@ -25,6 +25,7 @@ from served import COMMAND, client, wait_until
 from served_thomx import Served, new_site
 
 from acctwin.data.folders import StoreFolder
+from acctwin.profiles.load import load_profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.hardware]
 
@@ -32,6 +33,7 @@ DEADLINE_S = 60.0
 SNIPPET = Path(__file__).parents[2] / "docs/snippets/queue/client.py"
 SUPPLIES = "thomx:SUPPLIES:SP"
 OPERATOR, OBSERVER = "olga", "otto"
+FEW = [one.name for one in load_profile("thomx").magnets if "vcm" in one.families][:4]
 
 
 class Queue:
@@ -113,6 +115,9 @@ class Queue:
         assert wait_until(lambda: self.moved(before), DEADLINE_S)
         return before
 
+    def is_running(self) -> bool:
+        return self.ask("status", reload=True)["re_state"] == "running"
+
     def moved(self, before: np.ndarray) -> bool:
         return bool(np.abs(self.supplies() - before).max() > 1e-6)
 
@@ -186,12 +191,13 @@ def test_the_script_of_the_documentation(queue):
 
 
 def test_an_aborted_plan_puts_back_what_it_moved(queue):
-    queue.add("measure_orbit_response", correctors=["vcm"], settle_s=0.2)
+    queue.add("measure_orbit_response", correctors=FEW, settle_s=0.2)
     before = queue.start_and_wait_for_a_move()
     queue.ask("re_pause", "deferred")
     queue.ask("wait_for_idle_or_paused", timeout=DEADLINE_S)
     assert queue.ask("status", reload=True)["manager_state"] == "paused"
     queue.ask("re_resume")
+    assert wait_until(queue.is_running, DEADLINE_S)
     queue.ask("re_pause", "immediate")
     queue.ask("wait_for_idle_or_paused", timeout=DEADLINE_S)
     queue.ask("re_abort")

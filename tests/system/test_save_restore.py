@@ -163,6 +163,7 @@ def test_cycling_quadrupoles(session, saved):
     assert np.array_equal(session._sim.supplies.setpoints, before)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # waits for a Tiled server that starts, and for uploads
 def test_references_live_from_one_session_to_the_next(tmp_path, caplog):
     with acctwin.open_session("fodo", seed=1, catalog=tmp_path) as first:

@@ -135,6 +135,7 @@ def test_constraints_are_learnt(run, ring):
         run(plans.optimise(machine, squeeze(machine, constraints=(outside,)), "rcds"))
 
 
+@pytest.mark.long
 def test_several_objectives_have_a_front(run, ring):
     machine, sim, _ = ring
     one = squeeze(machine, aim=(0.05, 0.0)).objectives[0]

@@ -45,15 +45,17 @@ def open_broker(catalog: Any) -> Any:
 def without_streaming(catalog: Any) -> Any:
     """Return the catalogue for writing to a server that streams to nobody.
 
-    Tiled's writer ends the stream of each array with a request of its own. A server
-    without a cache for streams, such as that of a folder, has nothing to end.
+    Tiled's writer ends the stream of each array and each table with a request of its
+    own. A server without a cache for streams, such as that of a folder, has nothing to
+    end.
     """
 
     def quiet(kind: type) -> type:
         return type(kind.__name__, (kind,), {"close_stream": lambda self: None})
 
     shared = catalog.structure_clients
-    return _with_own_classes(catalog, array=quiet(shared["array"]))
+    changed = {family: quiet(shared[family]) for family in ("array", "table")}
+    return _with_own_classes(catalog, **changed)
 
 
 def _with_own_classes(catalog: Any, **classes: type) -> Any:
