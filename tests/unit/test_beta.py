@@ -17,7 +17,7 @@ from acctwin.errors import DataError, LimitError, PlanError
 from acctwin.plans import beta
 from acctwin.plots.beta import draw_beat, draw_beta
 from acctwin.plots.figure import new_figure
-from acctwin.profiles.profile import Imperfections
+from acctwin.profiles.imperfections import Imperfections
 
 FOCUS = 0.25
 

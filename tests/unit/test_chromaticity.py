@@ -27,7 +27,7 @@ from acctwin.plans import (
     chromaticity_correction,
     chromaticity_response,
 )
-from acctwin.profiles.profile import Imperfections
+from acctwin.profiles.imperfections import Imperfections
 
 BOTH = ["SF", "SD"]
 DELTA = np.linspace(-4e-3, 4e-3, 5)

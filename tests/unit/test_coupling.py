@@ -17,7 +17,7 @@ from acctwin.data.runs import Run
 from acctwin.defaults import CouplingDefaults, Defaults, TuneDefaults
 from acctwin.errors import DataError, LimitError, PlanError
 from acctwin.plans import coupling, coupling_correction
-from acctwin.profiles.profile import BpmSpread, Imperfections
+from acctwin.profiles.imperfections import BpmSpread, Imperfections
 
 PLANES = ("x", "y", "rf")
 SKEWS = ("T/SQ0", "T/SQ1")

@@ -29,7 +29,7 @@ from acctwin.errors import (
     RestoreError,
 )
 from acctwin.plans import dispersion, rf, rf_centring
-from acctwin.profiles.profile import BpmSpread, Imperfections
+from acctwin.profiles.imperfections import BpmSpread, Imperfections
 
 #: Of the toy [m]: its column of the RF is −1e-8 (1 + 0.1 i) m/Hz.
 ETA = 0.5 * (1 + 0.1 * np.arange(N_BPM))

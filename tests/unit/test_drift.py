@@ -12,7 +12,8 @@ from acctwin import plans
 from acctwin.backends.sim.drift import Drift
 from acctwin.backends.sim.faults import Faults
 from acctwin.errors import LimitError, UnknownName
-from acctwin.profiles.profile import Imperfections, Simulation
+from acctwin.profiles.imperfections import Imperfections
+from acctwin.profiles.profile import Simulation
 
 RATE = 1e-6
 

@@ -9,14 +9,12 @@ import pytest
 
 from acctwin.defaults import Defaults
 from acctwin.model.imperfections import draw
+from acctwin.profiles.imperfections import BpmSpread, Imperfections, MagnetSpread
 from acctwin.profiles.profile import (
     BpmRow,
-    BpmSpread,
     ElementRef,
-    Imperfections,
     LatticeSource,
     MagnetRow,
-    MagnetSpread,
     Origin,
     Profile,
 )

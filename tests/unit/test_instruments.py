@@ -16,7 +16,8 @@ from acctwin.devices.columns import Monitor
 from acctwin.errors import BeamLost, DeviceError, LimitError
 from acctwin.model.imperfections import draw
 from acctwin.plans.stubs import in_run, take
-from acctwin.profiles.profile import BpmSpread, Imperfections, Simulation
+from acctwin.profiles.imperfections import BpmSpread, Imperfections
+from acctwin.profiles.profile import Simulation
 from acctwin.session.verbs import read_values
 
 

@@ -21,7 +21,8 @@ from acctwin.analysis.lifetime import (
 from acctwin.data.runs import Run
 from acctwin.errors import BeamLost, DeviceError, PlanError
 from acctwin.plans import lifetime
-from acctwin.profiles.profile import Imperfections, Simulation
+from acctwin.profiles.imperfections import Imperfections
+from acctwin.profiles.profile import Simulation
 
 TAU, FULL, NOISE = 7200.0, 0.2, 1e-5
 

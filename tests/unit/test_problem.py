@@ -10,12 +10,15 @@ import pytest
 from bluesky.run_engine import call_in_bluesky_event_loop
 from toy_ring import ring_machine, ring_profile
 
+from acctwin import plans
 from acctwin.analysis.optimisation import OptimisationResult, Output
 from acctwin.errors import LimitError, PlanError, UnknownName
 from acctwin.plans import problems
 from acctwin.plans.generators import unit_directions
 from acctwin.plans.guards import check_moves
 from acctwin.plans.problem import Measured, Variable, plain_variables, setting_of
+from acctwin.profiles.profile import Diagnostics, Simulation
+from acctwin.profiles.touschek import Touschek
 
 SKEWS = ("T/SQ0", "T/SQ1")
 
@@ -95,6 +98,22 @@ def test_problems_that_make_no_sense_are_refused(ring):
     bare, _ = ring_machine(profile=replace(ring_profile(), injection=None))
     with pytest.raises(PlanError, match="has no injection"):
         problems.injection_efficiency(bare)
+    bare, _ = ring_machine(profile=replace(ring_profile(), diagnostics=Diagnostics()))
+    with pytest.raises(PlanError, match="has no lifetime"):
+        problems.lifetime(bare)
+
+
+def test_a_long_lifetime_is_found_with_sextupoles(run):
+    simulation = Simulation(lifetime_s=1e6, touschek=Touschek(bunches=100))
+    machine, _ = ring_machine(profile=replace(ring_profile(), simulation=simulation))
+    call_in_bluesky_event_loop(machine.connect())
+    run(plans.set_values(machine, "T/SF0", 26.0))
+    problem = problems.lifetime(machine, noise=10.0)
+    assert [one.unit for one in problem.variables] == ["1/m^3"] * 4
+    result = run(plans.optimise(machine, problem, "rcds", evaluations=60, seed=1))
+    lifetimes = result.values[:, 0]
+    assert lifetimes[0] == pytest.approx(1.0 / (1e-6 + 7.0 / 3.6e4))
+    assert lifetimes.max() > 3.0 * lifetimes[0]
 
 
 def test_bad_devices_are_left_out(run, ring):

@@ -214,6 +214,12 @@ YAML_FAULTS = [
     ("whole number", "count: 4", "count: 4.5", "5:26: count: bad number '4.5'"),
     ("negative", "200", "-1", "13:15: current_ma: should be greater than or equal"),
     ("text", "ring\n", "[ring]\n", "1:10: machine: should be a valid string, found a"),
+    (
+        "lifetime",
+        "beam:\n",
+        "diagnostics: {lifetime: true}\nbeam:\n",
+        "12:25: lifetime: the simulated beam has none: give beam",
+    ),
     ("section", "beam:\n  current_ma: 200", "beam: 200", "12:7: beam: expected a sec"),
     ("order", "499e6", "502e6", "8:11: low 5.02e+08 is not below high 5.01e+08"),
     ("delta", "1e3", "1e7", "11:13: delta 1e+07 is outside the limits"),

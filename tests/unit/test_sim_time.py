@@ -44,6 +44,17 @@ def test_a_beam_without_a_lifetime_stays():
     assert beam.current == 0.2
 
 
+def test_a_lifetime_that_changes_goes_on_from_the_present_current():
+    clock = Clock()
+    beam = SimBeam(0.2, lifetime_s=100.0, refill_a=0.05, clock=clock)
+    clock.now = 50.0
+    beam.set_lifetime(200.0)
+    clock.now = 150.0
+    assert beam.current == pytest.approx(0.2 * np.exp(-0.5 - 0.5))
+    clock.now = 50.0 + 200.0 * np.log(0.2 * np.exp(-0.5) / 0.05) + 20.0
+    assert beam.current == pytest.approx(0.2 * np.exp(-0.1)), "filled up 20 s ago"
+
+
 def test_a_lost_beam_is_injected_when_it_can_be_held():
     clock = Clock()
     beam = SimBeam(0.2, lifetime_s=100.0, refill_a=0.0, clock=clock)

@@ -20,7 +20,8 @@ from acctwin.errors import BeamLost, DataError, LimitError, PlanError
 from acctwin.plans import tune, tune_correction, tune_response, tune_step
 from acctwin.plots.figure import new_figure
 from acctwin.plots.tune import draw_tunes
-from acctwin.profiles.profile import Diagnostics, Imperfections
+from acctwin.profiles.imperfections import Imperfections
+from acctwin.profiles.profile import Diagnostics
 
 NEAR = np.array([18.16, 10.72])
 

@@ -22,12 +22,11 @@ from acctwin.devices.ring import Machine
 from acctwin.errors import BeamLost, UnknownName
 from acctwin.model.engine import Layout
 from acctwin.model.imperfections import Errors, draw
+from acctwin.profiles.imperfections import BpmSpread, Imperfections
 from acctwin.profiles.profile import (
     BpmRow,
-    BpmSpread,
     ElementRef,
     Feed,
-    Imperfections,
     LatticeSource,
     MagnetRow,
     Origin,

@@ -90,7 +90,7 @@ def ring_profile(**changes: Any) -> Profile:
     instruments = {
         "rf": RfRow("T/RF", RF_HZ - 5e5, RF_HZ + 5e5, 0.1, 1e5, ORIGIN),
         "pinger": PingerRow(ElementRef("COR", 0), *kicks, ORIGIN),
-        "diagnostics": Diagnostics(emittance=True, turns=64),
+        "diagnostics": Diagnostics(emittance=True, turns=64, lifetime=True),
         "injection": InjectedBunch(x=-0.01),
     }
     magnets = (*plain.magnets, *extra)
@@ -183,6 +183,11 @@ class RingEngine(ToyEngine):
 
     def injection_efficiency(self, bunch):
         return 0.8 + bunch.x
+
+    def touschek_lifetime(self, bunch_current, how):
+        """Return what the sextupoles leave [s]."""
+        change = np.abs(self.change("T/SF0", "T/SD0")).sum()
+        return 3.6e4 / (1.0 + change)
 
 
 def quadrupole_columns() -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from acctwin.devices.bpm import Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.injection import InjectionMonitor
+from acctwin.devices.lifetime import LifetimeMonitor
 from acctwin.devices.pinger import Pinger
 from acctwin.devices.rf import Rf
 from acctwin.devices.setpoint import SettableInfo, bounds_of
@@ -36,12 +37,7 @@ def build_instruments(
     }
     if profile.rf is not None:
         found["rf"] = _rf(profile.rf, links, board)
-    if profile.diagnostics.emittance:
-        link = links.connector(lambda plant: plant.emittance("emittance"))
-        found["emittance"] = EmittanceMonitor(link)
-    if profile.injection is not None:
-        link = links.connector(lambda plant: plant.injection("injection"))
-        found["injection"] = InjectionMonitor(link)
+    found |= _monitors(profile, links)
     if profile.diagnostics.turns and bpms is not None:
         index = {name: i for i, name in enumerate(links.plant.layout.monitors)}
         monitors = np.array([index[name] for name in bpms.names], dtype=np.int64)
@@ -52,6 +48,21 @@ def build_instruments(
         for plane, (name, row) in enumerate(kicks.items()):
             if row is not None:
                 found[name] = _pinger(name, plane, row, links, board)
+    return found
+
+
+def _monitors(profile: Profile, links: Links) -> dict[str, Device]:
+    """Return the instruments that not every machine has."""
+    found: dict[str, Device] = {}
+    if profile.diagnostics.emittance:
+        link = links.connector(lambda plant: plant.emittance("emittance"))
+        found["emittance"] = EmittanceMonitor(link)
+    if profile.injection is not None:
+        link = links.connector(lambda plant: plant.injection("injection"))
+        found["injection"] = InjectionMonitor(link)
+    if profile.diagnostics.lifetime:
+        link = links.connector(lambda plant: plant.lifetime("lifetime"))
+        found["lifetime"] = LifetimeMonitor(link)
     return found
 
 

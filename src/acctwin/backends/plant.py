@@ -118,6 +118,10 @@ class Plant(Protocol):
         """Return the injection monitor."""
         ...
 
+    def lifetime(self, address: str) -> Transport:
+        """Return the lifetime monitor."""
+        ...
+
     def member(self, name: str, limits: Bounds | None) -> Transport:
         """Return a member that is no part of a family; None: it is only read."""
         ...

@@ -4,6 +4,7 @@ from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.injection import InjectionMonitor
+from acctwin.devices.lifetime import LifetimeMonitor
 from acctwin.devices.magnet import Magnet, MagnetFamily
 from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
@@ -20,6 +21,7 @@ __all__ = [
     "Dcct",
     "EmittanceMonitor",
     "InjectionMonitor",
+    "LifetimeMonitor",
     "Machine",
     "Magnet",
     "MagnetFamily",

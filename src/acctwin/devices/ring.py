@@ -17,6 +17,7 @@ from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.family import Family
 from acctwin.devices.injection import InjectionMonitor
+from acctwin.devices.lifetime import LifetimeMonitor
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.devices.member import ReadableMember, SettableMember
 from acctwin.devices.pinger import Pinger
@@ -167,6 +168,7 @@ class Machine(Sealed):
         dcct: The beam current monitor.
         emittance: The emittance monitor, where there is one.
         injection: The injection efficiency, where it is measured.
+        lifetime: The beam's lifetime, where the control system has it.
         turns: The turn-by-turn records of the BPMs, where they take any.
         pinger_x, pinger_y: The kick of a turn-by-turn record, where there is one.
         members: Devices beside the families, by name: ``machine.members["scraper"]``.
@@ -192,6 +194,7 @@ class Machine(Sealed):
     dcct: Dcct
     emittance: EmittanceMonitor
     injection: InjectionMonitor
+    lifetime: LifetimeMonitor
     turns: TurnByTurn
     pinger_x: Pinger
     pinger_y: Pinger

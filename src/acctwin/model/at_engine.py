@@ -23,6 +23,7 @@ from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.equilibrium import equilibrium_of
 from acctwin.model.gradients import gradient_factors
 from acctwin.model.injection import injection_efficiency
+from acctwin.model.lifetime import touschek_lifetime
 from acctwin.model.matrices import TurnMap
 from acctwin.model.optics import Modes, modes_of, optics_at
 from acctwin.model.orbit import Anchor, OrbitFinder
@@ -31,6 +32,7 @@ from acctwin.model.pyat import Lattice
 from acctwin.model.turn_by_turn import turn_by_turn
 from acctwin.names import FloatArray, IntArray
 from acctwin.profiles.injection import InjectedBunch
+from acctwin.profiles.touschek import Touschek
 
 T = TypeVar("T")
 
@@ -163,6 +165,23 @@ class AtEngine:
         """
         return self._product(
             "equilibrium", lambda: equilibrium_of(self._ring, self._maps())
+        )
+
+    def touschek_lifetime(self, bunch_current: float, how: Touschek) -> float:
+        """Return the Touschek lifetime [s] (slow: seconds).
+
+        Raises:
+            EngineError: The cavities cannot make up the energy loss.
+        """
+        return self._product(
+            ("touschek", bunch_current, how),
+            lambda: touschek_lifetime(
+                self._ring,
+                self._anchor().start,
+                self.equilibrium(),
+                bunch_current,
+                how,
+            ),
         )
 
     def injection_efficiency(self, bunch: InjectedBunch) -> float:

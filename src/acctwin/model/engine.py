@@ -16,7 +16,9 @@ from acctwin.analysis.factors import Factors
 from acctwin.analysis.loco.gains import Linear
 from acctwin.analysis.optics import LocalOptics
 from acctwin.names import Component, FloatArray
-from acctwin.profiles.profile import ElementRef, InjectedBunch, LatticeSource
+from acctwin.profiles.injection import InjectedBunch
+from acctwin.profiles.profile import ElementRef, LatticeSource
+from acctwin.profiles.touschek import Touschek
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,10 @@ class Engine(Protocol):
 
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
+        ...
+
+    def touschek_lifetime(self, bunch_current: float, how: Touschek) -> float:
+        """Return the Touschek lifetime [s]."""
         ...
 
     def injection_efficiency(self, bunch: InjectedBunch) -> float:

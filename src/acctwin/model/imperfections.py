@@ -15,7 +15,8 @@ import numpy as np
 
 from acctwin.model.engine import Misalignment
 from acctwin.names import FloatArray
-from acctwin.profiles.profile import ElementRef, MagnetSpread, Profile
+from acctwin.profiles.imperfections import MagnetSpread
+from acctwin.profiles.profile import ElementRef, Profile
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Errors:
         bpm_noise_turn: Rms noise of one turn of a turn-by-turn record [m].
         emittance_noise: Rms relative noise of one reading of an emittance.
         injection_noise: Rms noise of one reading of the injection efficiency.
+        lifetime_noise: Relative rms noise of one reading of the lifetime.
     """
 
     misalignments: tuple[Misalignment, ...]
@@ -47,6 +49,7 @@ class Errors:
     bpm_noise_turn: float
     emittance_noise: float
     injection_noise: float = 0.0
+    lifetime_noise: float = 0.0
 
 
 def draw(profile: Profile, seed: int | None) -> Errors:
@@ -82,6 +85,7 @@ def draw(profile: Profile, seed: int | None) -> Errors:
         bpm_noise_turn=bpm.noise_turn,
         emittance_noise=spread.emittance_noise,
         injection_noise=spread.injection_noise,
+        lifetime_noise=spread.lifetime_noise,
     )
 
 

@@ -29,6 +29,7 @@ from acctwin.model.engine import EngineSpec, Equilibrium, Layout, Optics
 from acctwin.model.worker import read_message, write_message
 from acctwin.names import FloatArray
 from acctwin.profiles.injection import InjectedBunch
+from acctwin.profiles.touschek import Touschek
 
 #: A process that is told to end must have done so after this time.
 END_TIMEOUT_S = 5.0
@@ -117,6 +118,10 @@ class EngineProcess:
     def equilibrium(self) -> Equilibrium:
         """Return emittances and the like (slow: about a second)."""
         return self.submit("equilibrium").result()
+
+    def touschek_lifetime(self, bunch_current: float, how: Touschek) -> float:
+        """Return the Touschek lifetime [s]."""
+        return self.submit("touschek_lifetime", bunch_current, how).result()
 
     def injection_efficiency(self, bunch: InjectedBunch) -> float:
         """Return which part of an injected bunch survives, 0 to 1."""

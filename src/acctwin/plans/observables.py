@@ -13,7 +13,7 @@ from acctwin.names import BPMS, BoolArray
 from acctwin.plans.stubs import Reading
 
 #: Instruments whose readings are numbers.
-MONITORS = (BPMS, "tune", "emittance", "dcct", "injection")
+MONITORS = (BPMS, "tune", "emittance", "dcct", "injection", "lifetime")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ def optimise(
     Args:
         machine: The machine.
         problem: What is varied and what is wanted, or the name of a ready problem:
-            ``"vertical_emittance"``, ``"orbit"``, ``"injection_efficiency"``.
+            ``"vertical_emittance"``, ``"orbit"``, ``"injection_efficiency"``,
+            ``"lifetime"``.
         generator: ``"rcds"`` (the default), ``"neldermead"``, ``"bayesian"``
             (expected improvement), ``"mobo"`` (several objectives), ``"random"``.
         evaluations: How many in all, the start and those of a resumed run included.

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from acctwin.analysis.optimisation import Output
+from acctwin.devices.injection import InjectionMonitor
+from acctwin.devices.lifetime import LifetimeMonitor
 from acctwin.devices.ring import Machine
 from acctwin.errors import PlanError, UnknownName
 from acctwin.names import BPMS, HCM, VCM, FloatArray
@@ -20,7 +22,10 @@ from acctwin.plans.orbit import positions
 from acctwin.plans.problem import Measured, Problem, Variable, plain_variables
 from acctwin.plans.stubs import Reading
 
-SKEWS, EMITTANCE, INJECTION = "skew_quadrupoles", "emittance", "injection"
+SKEWS, EMITTANCE = "skew_quadrupoles", "emittance"
+INJECTION, LIFETIME = "injection", "lifetime"
+#: Families of magnets that are varied for both, by default.
+NONLINEAR = ("sextupoles", "octupoles")
 #: How many correctors of each plane the design's coupling is computed with.
 CORRECTORS = 4
 #: How far a combination of skew quadrupoles goes, see ``vertical_emittance``.
@@ -123,7 +128,7 @@ def orbit(
 def injection_efficiency(
     machine: Machine,
     *,
-    families: Sequence[str] = ("sextupoles", "octupoles"),
+    families: Sequence[str] = NONLINEAR,
     reach: float | None = None,
     noise: float = 0.0,
 ) -> Problem:
@@ -142,19 +147,35 @@ def injection_efficiency(
         PlanError: No injection to be observed, or none of the families.
     """
     require(machine, [INJECTION], "its injection cannot be optimised")
-    there = [name for name in families if machine.has(name)]
-    has_supplies = all(machine[name].supplies is not None for name in there)
-    knobs = _knobs(machine, there, None, "hardware" if has_supplies else "physics")
-    injection = machine[INJECTION]
-    key = injection.efficiency.name
     output = Output("efficiency", "1", noise, maximise=True)
-    return Problem(
-        "injection_efficiency",
-        knobs,
-        plain_variables(knobs, reach),
-        (injection,),
-        (Measured(output, lambda event: float(event[key])),),
-    )
+    name = "injection_efficiency"
+    return _nonlinear(machine, families, reach, name, machine.injection, output)
+
+
+def lifetime(
+    machine: Machine,
+    *,
+    families: Sequence[str] = NONLINEAR,
+    reach: float | None = None,
+    noise: float = 0.0,
+) -> Problem:
+    """Return the problem of a long lifetime, with nonlinear magnets.
+
+    They make the dynamic aperture off momentum larger or smaller, and so what the
+    beam loses by Touschek scattering. The magnets are as for ``injection_efficiency``.
+
+    Args:
+        machine: The machine.
+        families: Of magnets; those that the machine has.
+        reach: How far each supply may go from where it is [A]; default: to its limits.
+        noise: Standard deviation of a reading of the lifetime [s].
+
+    Raises:
+        PlanError: No lifetime monitor, or none of the families.
+    """
+    require(machine, [LIFETIME], "its lifetime cannot be optimised")
+    output = Output("lifetime", "s", noise, maximise=True)
+    return _nonlinear(machine, families, reach, "lifetime", machine.lifetime, output)
 
 
 #: By name, as ``optimise`` takes them.
@@ -162,6 +183,7 @@ READY: Mapping[str, Callable[..., Problem]] = MappingProxyType({
     "vertical_emittance": vertical_emittance,
     "orbit": orbit,
     "injection_efficiency": injection_efficiency,
+    "lifetime": lifetime,
 })
 
 
@@ -203,6 +225,24 @@ def principal(response: FloatArray) -> FloatArray:
         Right singular vectors, (n_knobs, n_knobs or fewer).
     """
     return np.linalg.svd(response, full_matrices=False)[2].T
+
+
+def _nonlinear(
+    machine: Machine,
+    families: Sequence[str],
+    reach: float | None,
+    name: str,
+    monitor: InjectionMonitor | LifetimeMonitor,
+    output: Output,
+) -> Problem:
+    """Return the problem of what a monitor reads, with the supplies of some magnets."""
+    (column,) = monitor.columns()
+    there = [name for name in families if machine.has(name)]
+    has_supplies = all(machine[name].supplies is not None for name in there)
+    knobs = _knobs(machine, there, None, "hardware" if has_supplies else "physics")
+    measured = Measured(output, lambda event: float(event[column.key]))
+    variables = plain_variables(knobs, reach)
+    return Problem(name, knobs, variables, (monitor,), (measured,))
 
 
 def _knobs(

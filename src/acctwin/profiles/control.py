@@ -60,6 +60,9 @@ CHANNELS: Mapping[str, Mapping[str, tuple[str, str] | None]] = {
     "injection": {
         "efficiency": ("{machine}:INJ:EFF", "{machine}/diagnostics/{kind}/Efficiency"),
     },
+    "lifetime": {
+        "value": ("{machine}:LIFETIME", "{machine}/diagnostics/{kind}/Lifetime"),
+    },
     "pinger_x": {
         "kick": ("{id}:SP", "{machine}/pinger/{slug}/Kick"),
         "readback": ("{id}:RB", "{machine}/pinger/{slug}/KickRB"),
@@ -258,10 +261,12 @@ def devices(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.rf is not None:
         yield "rf", profile.rf.name
     yield from (("tune", ""), ("dcct", ""))
-    if profile.diagnostics.emittance:
-        yield "emittance", ""
-    if profile.injection is not None:
-        yield "injection", ""
+    wanted = {
+        "emittance": profile.diagnostics.emittance,
+        "injection": profile.injection is not None,
+        "lifetime": profile.diagnostics.lifetime,
+    }
+    yield from ((kind, "") for kind, is_there in wanted.items() if is_there)
     if profile.diagnostics.turns and profile.bpms:
         yield "turns", ""
     if profile.pinger is not None:

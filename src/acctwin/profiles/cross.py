@@ -89,6 +89,19 @@ def energy_faults(document: Document) -> list[Fault]:
     return []
 
 
+def lifetime_faults(document: Document) -> list[Fault]:
+    """Return a fault if a lifetime is measured of a beam that stays for ever."""
+    way = ("diagnostics", "lifetime")
+    there = document.values
+    has_lifetime = ("beam", "lifetime_h") in there or ("beam", "touschek") in there
+    if document.values.get(way) in (None, False) or has_lifetime:
+        return []
+    message = (
+        "lifetime: the simulated beam has none: give beam: lifetime_h, or touschek"
+    )
+    return [document.fault(way, message)]
+
+
 def cell_faults(document: Document) -> list[Fault]:
     """Return a fault if the first cell is none of the cells."""
     first = _number(document, ("cells", "first"))

@@ -21,6 +21,7 @@ from acctwin.profiles.cross import (
     energy_faults,
     is_named,
     lattice_faults,
+    lifetime_faults,
     pinger_faults,
     rf_faults,
     unknown_devices,
@@ -132,6 +133,7 @@ def _cross_faults(document: Document, tables: Tables) -> list[Fault]:
     names = {name for line in tables.named for name in line.names}
     faults = [
         *cell_faults(document),
+        *lifetime_faults(document),
         *rf_faults(document, names),
         *pinger_faults(document, names),
         *template_faults(document),

@@ -16,6 +16,7 @@ NUMBERS = ("low", "high", "tolerance", "delta")
 TAKEN = {*MAGNET_FAMILIES, BPMS, "supplies", "rf", "tune", "dcct", "emittance"} | {
     "turns",
     "injection",
+    "lifetime",
     "pinger_x",
     "pinger_y",
 }

@@ -21,8 +21,10 @@ from acctwin.defaults import (
 from acctwin.errors import Fault
 from acctwin.names import Component
 from acctwin.profiles.control import Control
+from acctwin.profiles.imperfections import Imperfections
 from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.members import MemberRow
+from acctwin.profiles.touschek import Touschek
 
 if TYPE_CHECKING:
     from acctwin.calibration.curves import Curve
@@ -217,62 +219,12 @@ class Diagnostics:
     Attributes:
         emittance: Whether there is an emittance monitor.
         turns: Longest turn-by-turn record; 0: the BPMs take none.
+        lifetime: Whether there is a lifetime monitor.
     """
 
     emittance: bool = False
+    lifetime: bool = False
     turns: int = 0
-
-
-@dataclass(frozen=True)
-class MagnetSpread:
-    """Rms imperfections of the magnets of some families.
-
-    Attributes:
-        families: Families it applies to; rows that share lattice elements share
-            their misalignment.
-        dx: Horizontal misalignment [m].
-        dy: Vertical misalignment [m].
-        roll: Rotation about the beam axis [rad].
-        scale: Relative error of strength against setpoint.
-    """
-
-    families: tuple[str, ...]
-    dx: float = 0.0
-    dy: float = 0.0
-    roll: float = 0.0
-    scale: float = 0.0
-
-
-@dataclass(frozen=True)
-class BpmSpread:
-    """Rms imperfections of the BPMs.
-
-    Attributes:
-        offset: Electric against magnetic centre [m].
-        gain: Relative error of the scale.
-        roll: Rotation about the beam axis [rad].
-        noise: Of one reading [m].
-        noise_turn: Of one turn of a turn-by-turn record [m].
-    """
-
-    offset: float = 0.0
-    gain: float = 0.0
-    roll: float = 0.0
-    noise: float = 0.0
-    noise_turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class Imperfections:
-    """What a seed draws from: rms values, normal, cut at ``cut`` sigma."""
-
-    magnets: tuple[MagnetSpread, ...] = ()
-    bpms: BpmSpread = BpmSpread()
-    tune_noise: float = 0.0
-    current_noise_a: float = 0.0
-    cut: float = 2.0
-    emittance_noise: float = 0.0
-    injection_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -286,7 +238,8 @@ class Simulation:
         bpm_update_s: Time between two readings of the BPMs [s].
         tune_update_s: Time between two readings of the tune monitor [s].
         current_update_s: Time between two readings of the current monitor [s].
-        lifetime_s: Beam lifetime [s]; inf: the beam stays.
+        lifetime_s: Beam lifetime [s], apart from the next; inf: the beam stays.
+        touschek: How the Touschek lifetime is found; None: the beam has none.
         refill_a: The beam is filled up when its current falls to this [A].
     """
 
@@ -295,6 +248,7 @@ class Simulation:
     bpm_update_s: float = 0.0
     tune_update_s: float = 0.0
     lifetime_s: float = math.inf
+    touschek: Touschek | None = None
     refill_a: float = 0.0
     current_update_s: float = 0.5
 
@@ -373,7 +327,6 @@ class Profile:
 
 __all__ = [
     "BpmRow",
-    "BpmSpread",
     "Control",
     "CorrectionDefaults",
     "DataStore",
@@ -385,7 +338,6 @@ __all__ = [
     "KickRow",
     "LatticeSource",
     "MagnetRow",
-    "MagnetSpread",
     "MemberRow",
     "OrbitDefaults",
     "Origin",

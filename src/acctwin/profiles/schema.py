@@ -6,20 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from acctwin.profiles.imperfections import BpmSpread, Imperfections, MagnetSpread
 from acctwin.profiles.injection import InjectedBunch
-from acctwin.profiles.profile import (
-    BpmSpread,
-    Diagnostics,
-    Imperfections,
-    MagnetSpread,
-    Simulation,
-)
+from acctwin.profiles.profile import Diagnostics, Simulation
 from acctwin.profiles.schema_control import ControlSection
 from acctwin.profiles.schema_data import DataSection
 from acctwin.profiles.schema_defaults import DefaultsSection
 from acctwin.profiles.schema_members import MemberSection
 from acctwin.profiles.section import Count, Number, Section, Spread, Whole
 from acctwin.profiles.templates import MOST
+from acctwin.profiles.touschek import Touschek
 
 
 class Lattice(Section):
@@ -117,9 +113,31 @@ class DiagnosticsSection(Section):
     emittance: bool = Field(
         default=Diagnostics.emittance, description="there is an emittance monitor"
     )
+    lifetime: bool = Field(
+        default=Diagnostics.lifetime, description="there is a lifetime monitor"
+    )
     turns: Whole = Field(
         default=Diagnostics.turns,
         description="longest turn-by-turn record of the BPMs; 0: they take none",
+    )
+
+
+class TouschekSection(Section):
+    """How the Touschek lifetime of the simulated beam is found."""
+
+    bunches: Annotated[Whole, Field(gt=0)] = Field(
+        description="bunches that share the current, alike"
+    )
+    places: Annotated[Whole, Field(gt=1)] = Field(
+        default=Touschek.places,
+        description="places where the momentum acceptance is tracked",
+    )
+    turns: Annotated[Whole, Field(gt=0)] = Field(
+        default=Touschek.turns, description="turns that a particle must survive"
+    )
+    momentum: Annotated[Number, Field(gt=0)] = Field(
+        default=Touschek.momentum,
+        description="largest relative momentum deviation that is tried",
     )
 
 
@@ -128,7 +146,12 @@ class Beam(Section):
 
     current_ma: Spread = Field(description="stored current [mA]")
     lifetime_h: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="beam lifetime [h]; without it the beam stays"
+        default=None,
+        description="beam lifetime [h], that of Touschek apart; without it none",
+    )
+    touschek: TouschekSection | None = Field(
+        default=None,
+        description="the beam has a Touschek lifetime, and how that is found",
     )
     refill_ma: Spread = Field(
         default=0.0, description="the beam is filled up at this current [mA]"
@@ -211,6 +234,10 @@ class ImperfectionsSection(Section):
     injection_noise: Spread = Field(
         default=Imperfections.injection_noise,
         description="rms noise of an injection efficiency, of 0 to 1",
+    )
+    lifetime_noise: Spread = Field(
+        default=Imperfections.lifetime_noise,
+        description="relative noise of a lifetime reading",
     )
     emittance_noise: Spread = Field(
         default=Imperfections.emittance_noise,

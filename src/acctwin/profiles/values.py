@@ -7,14 +7,12 @@ from dataclasses import replace
 
 from acctwin.defaults import Defaults
 from acctwin.profiles.document import Document
+from acctwin.profiles.imperfections import BpmSpread, Imperfections, MagnetSpread
 from acctwin.profiles.injection import InjectedBunch
 from acctwin.profiles.profile import (
-    BpmSpread,
     Diagnostics,
     ElementRef,
-    Imperfections,
     KickRow,
-    MagnetSpread,
     Origin,
     PingerRow,
     RfRow,
@@ -28,9 +26,11 @@ from acctwin.profiles.schema import (
     Pinger,
     ProfileFile,
     Rf,
+    TouschekSection,
 )
 from acctwin.profiles.schema_defaults import DefaultsSection
 from acctwin.profiles.templates import TemplateError, parse_element
+from acctwin.profiles.touschek import Touschek
 
 
 def to_rf(rf: Rf | None, document: Document) -> RfRow | None:
@@ -109,6 +109,7 @@ def to_imperfections(section: ImperfectionsSection) -> Imperfections:
         cut=section.cut,
         emittance_noise=section.emittance_noise,
         injection_noise=section.injection_noise,
+        lifetime_noise=section.lifetime_noise,
     )
 
 
@@ -153,4 +154,9 @@ def to_simulation(file: ProfileFile) -> Simulation:
         **file.simulation.model_dump(),
         lifetime_s=math.inf if beam.lifetime_h is None else 3600.0 * beam.lifetime_h,
         refill_a=beam.refill_ma / 1000.0,
+        touschek=_to_touschek(beam.touschek),
     )
+
+
+def _to_touschek(section: TouschekSection | None) -> Touschek | None:
+    return None if section is None else Touschek(**section.model_dump())

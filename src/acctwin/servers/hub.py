@@ -25,6 +25,7 @@ from acctwin.servers.monitors import (
     Watch,
     emittance_monitor,
     injection_monitor,
+    lifetime_monitor,
     tune_monitor,
 )
 from acctwin.servers.records import Key, Record, Values
@@ -152,6 +153,8 @@ class Hub:
             monitors.append(emittance_monitor(self._sim))
         if self._profile.injection is not None:
             monitors.append(injection_monitor(self._sim))
+        if self._profile.diagnostics.lifetime:
+            monitors.append(lifetime_monitor(self._sim))
         watches = [Watch(one, self._state, self._publish_values) for one in monitors]
         await together(self._orbits(), *(watch.run() for watch in watches))
 

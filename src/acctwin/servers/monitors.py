@@ -76,6 +76,18 @@ def injection_monitor(sim: SimMachine) -> Monitor:
     return Monitor(keys, take, noise, period_s=2.0, quiet_s=1.0)
 
 
+def lifetime_monitor(sim: SimMachine) -> Monitor:
+    """Return the lifetime monitor [s]."""
+
+    async def take() -> FloatArray:
+        await sim.lifetime.acquire()
+        return np.array([(await sim.lifetime.read())[0]])
+
+    keys = (("lifetime", "value"),)
+    noise = sim.errors.lifetime_noise
+    return Monitor(keys, take, noise, period_s=2.0, quiet_s=1.0)
+
+
 class Watch:
     """Reads a monitor again whenever it would show something else.
 

@@ -53,6 +53,7 @@ _FORMATS: Mapping[Key | str, tuple[str, int]] = {
     "dcct": ("A", 6),
     "emittance": ("m rad", 15),
     "injection": ("", 4),
+    "lifetime": ("s", 1),
     "turns": ("m", 9),
     ("turns", "count"): ("", 0),
     ("turns", "acquire"): ("", 0),

@@ -185,7 +185,7 @@ class Session:
             of ``"bpms"``, x then y [m], (2, n_good); the fractional tunes and the
             synchrotron tune of ``"tune"``, (3,); the emittances of ``"emittance"``
             [m rad], (2,); the current of ``"dcct"`` [A]; the efficiency of
-            ``"injection"``.
+            ``"injection"``; the seconds of ``"lifetime"``.
         """
         return self.run(read_values(self.machine, name, what, units=units))
 

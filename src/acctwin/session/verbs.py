@@ -18,6 +18,7 @@ from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.current import Dcct
 from acctwin.devices.emittance import EmittanceMonitor
 from acctwin.devices.injection import InjectionMonitor
+from acctwin.devices.lifetime import LifetimeMonitor
 from acctwin.devices.member import ReadableMember
 from acctwin.devices.ring import Machine
 from acctwin.devices.selection import Selection
@@ -38,6 +39,7 @@ Monitors: TypeAlias = (
     | TuneMonitor
     | EmittanceMonitor
     | InjectionMonitor
+    | LifetimeMonitor
     | Dcct
     | ReadableMember
 )
@@ -108,7 +110,7 @@ def _of_monitor(
 ) -> float | FloatArray:
     if isinstance(device, Dcct):
         return float(value(device.current))
-    if isinstance(device, ReadableMember):
+    if isinstance(device, ReadableMember | LifetimeMonitor):
         return float(value(device.value))
     if isinstance(device, InjectionMonitor):
         return float(value(device.efficiency))

@@ -205,6 +205,10 @@ class ControlPlant:
         """Return the injection monitor."""
         return self._numbers("injection", ("efficiency",), "1")
 
+    def lifetime(self, address: str) -> ControlTransport:
+        """Return the lifetime monitor."""
+        return self._numbers("lifetime", ("value",), "s")
+
     def member(self, name: str, limits: Bounds | None) -> MemberTransport:
         """Return a classic device."""
         return self._members.transport(name, limits)

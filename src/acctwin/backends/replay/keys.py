@@ -17,7 +17,16 @@ from acctwin.profiles.profile import Profile
 
 #: Knobs and supplies are set, each with a readback; the others are read only.
 Kind: TypeAlias = Literal[
-    "knob", "supply", "kick", "bpms", "turns", "tune", "dcct", "emittance", "injection"
+    "knob",
+    "supply",
+    "kick",
+    "bpms",
+    "turns",
+    "tune",
+    "dcct",
+    "emittance",
+    "injection",
+    "lifetime",
 ]
 
 #: Channels that the devices of a kind record.
@@ -31,6 +40,7 @@ CHANNELS: Mapping[Kind, tuple[str, ...]] = {
     "dcct": ("current",),
     "emittance": ("ex", "ey"),
     "injection": ("efficiency",),
+    "lifetime": ("value",),
 }
 _ALONE: Mapping[str, tuple[Kind, int]] = {
     "pinger_x": ("kick", 0),
@@ -39,6 +49,7 @@ _ALONE: Mapping[str, tuple[Kind, int]] = {
     "dcct": ("dcct", 0),
     "emittance": ("emittance", 0),
     "injection": ("injection", 0),
+    "lifetime": ("lifetime", 0),
 }
 
 

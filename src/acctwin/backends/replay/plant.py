@@ -148,6 +148,10 @@ class ReplayPlant:
         """Return the injection monitor."""
         return self._monitor("injection", address, "1", _ONE, scalar=True)
 
+    def lifetime(self, address: str) -> SimTransport:
+        """Return the lifetime monitor."""
+        return self._monitor("lifetime", address, "s", _ONE, scalar=True)
+
     def member(self, name: str, limits: Bounds | None) -> MemberTransport:
         """Return nothing: members are not replayed."""
         return nowhere(name, f"{name}: members of a machine are not replayed")

@@ -22,7 +22,7 @@ from acctwin.profiles.profile import Profile
 
 #: Components of a point after the knobs.
 PULSED = ("pinger_x", "pinger_y", "turns_count")
-_READ = ("bpms", "turns", "tune", "dcct", "emittance", "injection")
+_READ = ("bpms", "turns", "tune", "dcct", "emittance", "injection", "lifetime")
 
 
 @dataclass(frozen=True)

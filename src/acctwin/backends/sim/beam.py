@@ -16,6 +16,10 @@ class SimBeam:
         lifetime_s: Time in which it falls to 1/e [s]; inf: it stays.
         refill_a: It is filled up when it has fallen to this [A].
         clock: Returns the machine's time [s].
+
+    Attributes:
+        full_a: Current after a fill [A].
+        lifetime_s: Time in which it now falls to 1/e [s].
     """
 
     def __init__(
@@ -25,31 +29,39 @@ class SimBeam:
         refill_a: float,
         clock: Callable[[], float],
     ) -> None:
-        self._full_a, self._lifetime_s = full_a, lifetime_s
+        self.full_a, self.lifetime_s = full_a, lifetime_s
         self._refill_a, self._clock = refill_a, clock
-        self._filled_at: float | None = clock()
+        #: What there was, and when; None: there is no beam.
+        self._was: tuple[float, float] | None = (full_a, clock())
 
     @property
     def current(self) -> float:
         """Stored current [A]; 0 when the beam is lost."""
-        if self._filled_at is None:
+        if self._was is None:
             return 0.0
-        age = self._clock() - self._filled_at
-        period = self._time_to_refill()
-        if period < math.inf:
-            age %= period
-        return self._full_a * math.exp(-age / self._lifetime_s)
+        level, since = self._was
+        age = self._clock() - since
+        first = self._time_to_refill(level)
+        if age >= first:
+            level, age = self.full_a, (age - first) % self._time_to_refill(self.full_a)
+        return level * math.exp(-age / self.lifetime_s)
+
+    def set_lifetime(self, lifetime_s: float) -> None:
+        """Have it fall faster or slower from now on."""
+        if self._was is not None:
+            self._was = self.current, self._clock()
+        self.lifetime_s = lifetime_s
 
     def lose(self) -> None:
         """Lose the beam."""
-        self._filled_at = None
+        self._was = None
 
     def hold(self) -> None:
         """Inject, if there is no beam: the machine can hold one."""
-        if self._filled_at is None:
-            self._filled_at = self._clock()
+        if self._was is None:
+            self._was = self.full_a, self._clock()
 
-    def _time_to_refill(self) -> float:
-        if not 0.0 < self._refill_a < self._full_a or math.isinf(self._lifetime_s):
+    def _time_to_refill(self, level: float) -> float:
+        if not 0.0 < self._refill_a < self.full_a or math.isinf(self.lifetime_s):
             return math.inf
-        return self._lifetime_s * math.log(self._full_a / self._refill_a)
+        return self.lifetime_s * max(0.0, math.log(level / self._refill_a))

@@ -33,6 +33,12 @@ def injection(sim: SimMachine, address: str) -> SimTransport:
     return SimTransport(ports, sim.changes, {"acquire": sim.acquire_injection})
 
 
+def lifetime(sim: SimMachine, address: str) -> SimTransport:
+    """Return the channels of the lifetime monitor."""
+    ports = {"value": Port(f"{address}/value", sim.lifetime.read, "s")}
+    return SimTransport(ports, sim.changes, {"acquire": sim.lifetime.acquire})
+
+
 def dcct(sim: SimMachine, address: str) -> SimTransport:
     """Return the channels of the beam current monitor."""
     ports = {"current": Port(f"{address}/current", sim.current, "A")}

@@ -9,6 +9,7 @@ computed from them; what has not changed is not computed again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from acctwin.backends.powering import Powering
 from acctwin.backends.sim.beam import SimBeam
 from acctwin.backends.sim.clock import SimClock
 from acctwin.backends.sim.drift import Drift
+from acctwin.backends.sim.lifetime import SimLifetime
 from acctwin.backends.sim.signal import Changes
 from acctwin.backends.sim.supplies import Dynamics, SimSupplies
 from acctwin.backends.sim.turns import SimTurns
@@ -103,6 +105,14 @@ class SimMachine:
             profile.diagnostics.turns, self._compute, errors, self._noise
         )
         self._emittances: tuple[FloatArray, float, int] | None = None
+        self.lifetime = SimLifetime(
+            self._times,
+            self.beam,
+            self._compute,
+            self._present_version,
+            errors.lifetime_noise,
+            self._noise,
+        )
         self._bunch = profile.injection
         self._shot: tuple[float, float, int] | None = None
 
@@ -184,6 +194,8 @@ class SimMachine:
 
     async def acquire_current(self) -> None:
         """Wait for the next reading of the current monitor."""
+        with contextlib.suppress(BeamLost):  # then the reading is 0
+            await self.lifetime.settle()
         await self.clock.next_update(self._times.current_update_s)
 
     async def emittances(self) -> tuple[FloatArray, float]:
@@ -251,6 +263,10 @@ class SimMachine:
             self._sent[moved] = true[moved]
             self._version += 1
             self.engine.submit("set", moved, true[moved])
+
+    def _present_version(self) -> int:
+        self.send_pending()
+        return self._version
 
     async def _compute(self, product: str, *args: Any) -> tuple[Any, int]:
         """Return a product of the engine, and the version of the machine it is of."""

@@ -95,6 +95,10 @@ class SimPlant:
         """Return the injection monitor."""
         return instruments.injection(self.sim, address)
 
+    def lifetime(self, address: str) -> SimTransport:
+        """Return the lifetime monitor."""
+        return instruments.lifetime(self.sim, address)
+
     def emittance(self, address: str) -> SimTransport:
         """Return the emittance monitor."""
         return instruments.emittance(self.sim, address)
