@@ -89,15 +89,16 @@ def momentum_acceptance(
     orbit = np.asfortranarray(start[:, None])
     on_orbit = ring.tracker.turn(orbit, places.astype(np.uint32))[:, 0, :]
     signs = np.array([1.0, -1.0])
-    found, range_ = np.zeros((len(places), 2)), how.momentum
-    for count in (COARSE, FINE):
-        steps = range_ / count * np.arange(1, count + 1)
-        tried = found[:, :, None] + steps[:-1] if count == FINE else steps
-        tried = np.broadcast_to(tried, (*found.shape, tried.shape[-1]))
-        momenta = np.asarray(signs[:, None] * tried, dtype=np.float64)
+
+    def outwards(begin: FloatArray, step: float, count: int) -> FloatArray:
+        deviations = begin[:, :, None] + step * np.arange(1, count + 1)
+        momenta = signs[:, None] * deviations
         survive = _survive(ring, on_orbit, places, momenta, how.turns)
-        found = found + range_ / count * np.cumprod(survive, axis=2).sum(axis=2)
-        range_ = range_ / count
+        return begin + step * np.cumprod(survive, axis=2).sum(axis=2)
+
+    step = how.momentum / COARSE
+    found = outwards(np.zeros((len(places), 2)), step, COARSE)
+    found = outwards(found, step / FINE, FINE - 1)
     return signs * np.minimum(found, how.momentum)
 
 
