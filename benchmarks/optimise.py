@@ -26,7 +26,7 @@ from acctwin import plans  # noqa: E402
 from acctwin.analysis.optimisation import OptimisationResult  # noqa: E402
 from acctwin.model.process import EngineProcess  # noqa: E402
 from acctwin.model.spec import spec_of  # noqa: E402
-from acctwin.plans import problems  # noqa: E402
+from acctwin.plans.optimisation import problems  # noqa: E402
 from acctwin.profiles import load_profile  # noqa: E402
 
 EVALUATIONS = {"rcds": 100, "neldermead": 100, "bayesian": 60, "random": 100}

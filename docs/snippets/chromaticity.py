@@ -51,7 +51,7 @@ response = session.run(plans.measure_chromaticity_response(machine, ["SF", "SD"]
 print(response.matrix, response.units)
 done = session.run(plans.set_chromaticity(machine, 1.0, 1.0, response=response))
 # [again]
-from acctwin.plans.chromaticity import analyse  # noqa: E402
+from acctwin.plans.momentum.chromaticity import analyse  # noqa: E402
 
 print(analyse(session.store.run(before.uid)).xi == before.xi)
 # [end]

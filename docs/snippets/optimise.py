@@ -9,7 +9,7 @@ session = acctwin.open_session("soleil", seed=2, catalog="temporary")
 machine = session.machine
 
 # [optimise]
-from acctwin.plans import problems  # noqa: E402
+from acctwin.plans.optimisation import problems  # noqa: E402
 
 problem = problems.vertical_emittance(machine, modes=4, noise=1e-13)  # [m rad]
 done = session.run(plans.optimise(machine, problem, "rcds", evaluations=30))
@@ -20,7 +20,7 @@ print(more.resumed, more.evaluations)
 # [own]
 from acctwin.analysis.optimisation import Output  # noqa: E402
 from acctwin.plans.knobs import correctors  # noqa: E402
-from acctwin.plans.problem import Measured, Problem, plain_variables  # noqa: E402
+from acctwin.plans.optimisation.problem import Measured, Problem, plain_variables  # noqa: E402
 
 knobs = correctors(
     machine,

@@ -70,7 +70,7 @@ def test_an_import_that_points_up_is_found(tmp_path):
     shutil.copytree(SRC, tmp_path / "acctwin", ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "acctwin/analysis/orbit.py").open("a", encoding="utf-8") as file:
-        file.write("\nimport acctwin.plans.orbit\n")
+        file.write("\nimport acctwin.plans.orbits.orbit\n")
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
         [lint, "--no-cache"],

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acctwin import plans
-from acctwin.plans import orbit
+from acctwin.plans.orbits import orbit
 
 
 def test_plans_run_and_what_they_moved_can_be_reset(accelerator):

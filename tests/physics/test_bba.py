@@ -9,7 +9,7 @@ import pytest
 
 from acctwin import plans
 from acctwin.errors import PlanError
-from acctwin.plans.bba import analyse
+from acctwin.plans.alignment.bba import analyse
 from acctwin.profiles import load_profile
 
 OFFSET = 100e-6

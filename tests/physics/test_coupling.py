@@ -9,7 +9,8 @@ from scipy.optimize import minimize_scalar
 
 from acctwin import plans
 from acctwin.errors import PlanError
-from acctwin.plans import coupling, coupling_correction
+from acctwin.plans.coupling import correction as coupling_correction
+from acctwin.plans.coupling import coupling
 
 
 def rms(values):

@@ -15,7 +15,7 @@ import pytest
 from acctwin import plans
 from acctwin.analysis.rf import rf_step
 from acctwin.calibration.bpm import to_reading
-from acctwin.plans import (
+from acctwin.plans.momentum import (
     chromaticity,
     chromaticity_correction,
     chromaticity_response,

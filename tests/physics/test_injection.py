@@ -12,7 +12,7 @@ from acctwin.analysis.injection import injection_of
 from acctwin.errors import BeamLost, PlanError
 from acctwin.model.injection import particles_of
 from acctwin.plans import injection
-from acctwin.plans.problems import injection_efficiency
+from acctwin.plans.optimisation.problems import injection_efficiency
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ import pytest
 from acctwin import plans
 from acctwin.analysis.loco import Options
 from acctwin.errors import DataError, LimitError, PlanError
-from acctwin.plans import loco as measuring
 from acctwin.plans import loco_version
+from acctwin.plans.loco import measurement as measuring
 from acctwin.profiles import load_profile
 from acctwin.workflows import loco
 

@@ -15,7 +15,7 @@ from loco_mat import structures, write
 
 from acctwin import plans
 from acctwin.errors import ConfigError, DataError
-from acctwin.plans import loco_import
+from acctwin.plans.loco import importing as loco_import
 from acctwin.workflows import loco
 from acctwin.workflows.loco_mml import fit_mml
 

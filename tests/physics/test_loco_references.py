@@ -8,8 +8,8 @@ import pytest
 from acctwin import plans
 from acctwin.errors import PlanError
 from acctwin.plans import loco_version
-from acctwin.plans import orbit as measuring
-from acctwin.plans.orbit_inputs import resolve
+from acctwin.plans.orbits import orbit as measuring
+from acctwin.plans.orbits.inputs import resolve
 from acctwin.workflows import loco
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ import pytest
 
 from acctwin import plans
 from acctwin.errors import PlanError, UnknownName
-from acctwin.plans import optimise_study, problems
-from acctwin.plans.optimise import analyse
+from acctwin.plans.optimisation import problems
+from acctwin.plans.optimisation import study as optimise_study
+from acctwin.plans.optimisation.optimise import analyse
 from acctwin.workflows.study import study
 
 pytestmark = [

@@ -5,7 +5,7 @@ import pytest
 
 from acctwin import plans
 from acctwin.backends.sim.faults import Faults
-from acctwin.plans import bump
+from acctwin.plans.orbits import bump
 
 MM = 1e-3
 #: In an achromat's middle of the ebs a bump changes the path length, and with it the

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from acctwin import plans
-from acctwin.plans import beta, tune, tune_correction
+from acctwin.plans.optics import beta
+from acctwin.plans.tunes import correction as tune_correction
+from acctwin.plans.tunes import tune
 
 MACHINES = ("fodo", "thomx", "soleil", "ebs")
 

@@ -14,7 +14,7 @@ from acctwin.analysis.beta import BetaResult, beta_of_modulation
 from acctwin.analysis.phase import Phases, beta_of_phases
 from acctwin.data.runs import Run
 from acctwin.errors import DataError, LimitError, PlanError
-from acctwin.plans import beta
+from acctwin.plans.optics import beta
 from acctwin.plots.beta import draw_beat, draw_beta
 from acctwin.plots.figure import new_figure
 from acctwin.profiles.imperfections import Imperfections

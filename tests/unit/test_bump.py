@@ -19,7 +19,7 @@ from acctwin.analysis.bump import (
 )
 from acctwin.data.runs import Run
 from acctwin.errors import LimitError, PlanError, UnknownName
-from acctwin.plans import bump
+from acctwin.plans.orbits import bump
 
 TUNE = 4.2
 

@@ -22,7 +22,7 @@ from acctwin import plans
 from acctwin.analysis.chromaticity import TuneBranch, fit_chromaticity, unfold
 from acctwin.data.runs import Run
 from acctwin.errors import BeamLost, DataError, LimitError, PlanError, UnknownName
-from acctwin.plans import (
+from acctwin.plans.momentum import (
     chromaticity,
     chromaticity_correction,
     chromaticity_response,

@@ -14,7 +14,7 @@ from acctwin import plans
 from acctwin.analysis.correction import invert_response, solve_correction, solve_micado
 from acctwin.data.runs import Run
 from acctwin.errors import PlanError
-from acctwin.plans import correction
+from acctwin.plans.orbits import correction
 
 
 def random_response(rows=30, columns=12, seed=3):

@@ -16,7 +16,8 @@ from acctwin.analysis.response import ResponseResult
 from acctwin.data.runs import Run
 from acctwin.defaults import CouplingDefaults, Defaults, TuneDefaults
 from acctwin.errors import DataError, LimitError, PlanError
-from acctwin.plans import coupling, coupling_correction
+from acctwin.plans.coupling import correction as coupling_correction
+from acctwin.plans.coupling import coupling
 from acctwin.profiles.imperfections import BpmSpread, Imperfections
 
 PLANES = ("x", "y", "rf")

@@ -28,7 +28,7 @@ from acctwin.errors import (
     PlanError,
     RestoreError,
 )
-from acctwin.plans import dispersion, rf, rf_centring
+from acctwin.plans.momentum import dispersion, rf, rf_centring
 from acctwin.profiles.imperfections import BpmSpread, Imperfections
 
 #: Of the toy [m]: its column of the RF is −1e-8 (1 + 0.1 i) m/Hz.

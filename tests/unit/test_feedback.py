@@ -13,7 +13,7 @@ from acctwin import plans
 from acctwin.analysis.feedback import limit_step, plane_rms
 from acctwin.data.runs import Run
 from acctwin.errors import BeamLost, PlanError
-from acctwin.plans import feedback
+from acctwin.plans.orbits import feedback
 
 FAST = {"period_s": 0.0, "wait_s": 0.01, "give_up_s": 0.05}
 

@@ -16,9 +16,10 @@ from acctwin import plans
 from acctwin.analysis.optimisation import Output
 from acctwin.data.runs import Run
 from acctwin.errors import PlanError
-from acctwin.plans import beam, problems
-from acctwin.plans.problem import Measured
-from acctwin.plans.rcds import prepare_scan
+from acctwin.plans import beam
+from acctwin.plans.optimisation import problems
+from acctwin.plans.optimisation.problem import Measured
+from acctwin.plans.optimisation.rcds import prepare_scan
 
 pytestmark = [
     pytest.mark.slow,  # PyTorch takes seconds to import, and warns of itself

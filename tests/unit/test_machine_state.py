@@ -17,7 +17,7 @@ from acctwin.analysis.machine_state import Device, FamilyState, MachineState
 from acctwin.analysis.machine_state import compare_states as compare
 from acctwin.data.runs import Run
 from acctwin.errors import DataError, PlanError, UnknownName
-from acctwin.plans.states import analyse
+from acctwin.plans.saving.states import analyse
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,10 @@ from acctwin import plans
 from acctwin.analysis.optimisation import Output
 from acctwin.data.runs import Run
 from acctwin.errors import BeamLost, LimitError, MissingExtra, PlanError, UnknownName
-from acctwin.plans import beam, problems
-from acctwin.plans.optimise import analyse
-from acctwin.plans.problem import Measured, Variable
+from acctwin.plans import beam
+from acctwin.plans.optimisation import problems
+from acctwin.plans.optimisation.optimise import analyse
+from acctwin.plans.optimisation.problem import Measured, Variable
 
 SKEWS = ["T/SQ0", "T/SQ1"]
 

@@ -21,7 +21,7 @@ from acctwin.errors import (
 )
 from acctwin.plans import response
 from acctwin.plans.guards import restore
-from acctwin.plans.orbit import analyse, analyse_noise
+from acctwin.plans.orbits.orbit import analyse, analyse_noise
 
 
 def stored(run) -> Run:

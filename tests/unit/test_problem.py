@@ -13,10 +13,15 @@ from toy_ring import ring_machine, ring_profile
 from acctwin import plans
 from acctwin.analysis.optimisation import OptimisationResult, Output
 from acctwin.errors import LimitError, PlanError, UnknownName
-from acctwin.plans import problems
-from acctwin.plans.generators import unit_directions
 from acctwin.plans.guards import check_moves
-from acctwin.plans.problem import Measured, Variable, plain_variables, setting_of
+from acctwin.plans.optimisation import problems
+from acctwin.plans.optimisation.generators import unit_directions
+from acctwin.plans.optimisation.problem import (
+    Measured,
+    Variable,
+    plain_variables,
+    setting_of,
+)
 from acctwin.profiles.profile import Diagnostics, Simulation
 from acctwin.profiles.touschek import Touschek
 

@@ -11,8 +11,8 @@ from bluesky.utils import RequestAbort
 from toy_ring import ring_machine
 
 from acctwin.errors import LimitError, PlanError, UnknownName
-from acctwin.plans.observables import observables_of
-from acctwin.plans.requests import Request, serve_requests, where
+from acctwin.plans.optimisation.observables import observables_of
+from acctwin.plans.optimisation.requests import Request, serve_requests, where
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from acctwin.analysis.turns import find_oscillation, is_above_half
 from acctwin.data.runs import Run
 from acctwin.defaults import Defaults, TuneDefaults
 from acctwin.errors import BeamLost, DataError, LimitError, PlanError
-from acctwin.plans import tune, tune_correction, tune_response, tune_step
+from acctwin.plans.tunes import correction as tune_correction
+from acctwin.plans.tunes import response as tune_response
+from acctwin.plans.tunes import step as tune_step
+from acctwin.plans.tunes import tune
 from acctwin.plots.figure import new_figure
 from acctwin.plots.tune import draw_tunes
 from acctwin.profiles.imperfections import Imperfections

@@ -4,35 +4,35 @@ Each takes the machine first, checks limits and status before it moves anything,
 puts back what it moved (unless moving was its purpose), and returns its result.
 """
 
-from acctwin.plans.bba import bba
-from acctwin.plans.beta import measure_beta
-from acctwin.plans.bump import orbit_bump
-from acctwin.plans.chromaticity import measure_chromaticity
-from acctwin.plans.chromaticity_correction import set_chromaticity
-from acctwin.plans.chromaticity_response import measure_chromaticity_response
-from acctwin.plans.correction import correct_orbit
-from acctwin.plans.coupling import measure_coupling
-from acctwin.plans.coupling_correction import set_coupling
+from acctwin.plans.alignment.bba import bba
+from acctwin.plans.coupling.correction import set_coupling
+from acctwin.plans.coupling.coupling import measure_coupling
 from acctwin.plans.cycle import cycle
-from acctwin.plans.dispersion import measure_dispersion
-from acctwin.plans.feedback import orbit_feedback
 from acctwin.plans.injection import measure_injection
 from acctwin.plans.lifetime import measure_lifetime
-from acctwin.plans.loco import measure_loco
-from acctwin.plans.loco_apply import apply_loco
-from acctwin.plans.machine_state import compare_machine, save_machine
-from acctwin.plans.optimise import optimise
-from acctwin.plans.orbit import measure_orbit, monitor_orbit
-from acctwin.plans.reference import promote_reference, roll_back_reference
+from acctwin.plans.loco.apply import apply_loco
+from acctwin.plans.loco.measurement import measure_loco
+from acctwin.plans.momentum.chromaticity import measure_chromaticity
+from acctwin.plans.momentum.chromaticity_correction import set_chromaticity
+from acctwin.plans.momentum.chromaticity_response import measure_chromaticity_response
+from acctwin.plans.momentum.dispersion import measure_dispersion
+from acctwin.plans.momentum.rf import set_rf
+from acctwin.plans.momentum.rf_centring import center_rf
+from acctwin.plans.optics.beta import measure_beta
+from acctwin.plans.optimisation.optimise import optimise
+from acctwin.plans.orbits.bump import orbit_bump
+from acctwin.plans.orbits.correction import correct_orbit
+from acctwin.plans.orbits.feedback import orbit_feedback
+from acctwin.plans.orbits.orbit import measure_orbit, monitor_orbit
 from acctwin.plans.response import measure_orbit_response, measure_response
-from acctwin.plans.restore import restore_machine
-from acctwin.plans.rf import set_rf
-from acctwin.plans.rf_centring import center_rf
+from acctwin.plans.saving.machine_state import compare_machine, save_machine
+from acctwin.plans.saving.reference import promote_reference, roll_back_reference
+from acctwin.plans.saving.restore import restore_machine
 from acctwin.plans.step import set_values, step
-from acctwin.plans.tune import measure_tune
-from acctwin.plans.tune_correction import set_tune
-from acctwin.plans.tune_response import measure_tune_response
-from acctwin.plans.tune_step import step_tune
+from acctwin.plans.tunes.correction import set_tune
+from acctwin.plans.tunes.response import measure_tune_response
+from acctwin.plans.tunes.step import step_tune
+from acctwin.plans.tunes.tune import measure_tune
 
 __all__ = [
     "apply_loco",

@@ -19,8 +19,8 @@ from typing import Any
 from acctwin.devices.family import SettableFamily
 from acctwin.devices.ring import Machine
 from acctwin.errors import AcctwinError, PlanError
-from acctwin.plans.observables import observables_of
-from acctwin.plans.requests import Request, serve_requests, where
+from acctwin.plans.optimisation.observables import observables_of
+from acctwin.plans.optimisation.requests import Request, serve_requests, where
 from acctwin.session.session import Session
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from acctwin.model.design import Design
 from acctwin.model.process import EngineProcess
 from acctwin.names import FloatArray, Mode
 from acctwin.plans.actuators import Units
-from acctwin.plans.states import Saved
+from acctwin.plans.saving.states import Saved
 from acctwin.plans.step import set_values, step
 from acctwin.plans.targets import Target
 from acctwin.profiles.profile import Profile

@@ -12,7 +12,7 @@ from acctwin import plans
 from acctwin.analysis.machine_state import FamilyState, MachineState
 from acctwin.errors import DeviceError, PlanError
 from acctwin.names import HCM, VCM
-from acctwin.plans.states import Saved, names_of, saved_state
+from acctwin.plans.saving.states import Saved, names_of, saved_state
 
 if TYPE_CHECKING:
     from acctwin.session.session import Session

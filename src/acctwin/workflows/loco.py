@@ -24,10 +24,12 @@ from acctwin.model.fitted import FittedModel
 from acctwin.model.process import EngineProcess
 from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray
-from acctwin.plans import loco, loco_import, loco_version
+from acctwin.plans import loco_version
 from acctwin.plans.actuators import magnets_of_supplies
-from acctwin.plans.loco_apply import KINDS as KIND_OF
-from acctwin.plans.loco_apply import What, apply_loco
+from acctwin.plans.loco import importing as loco_import
+from acctwin.plans.loco import measurement as loco
+from acctwin.plans.loco.apply import KINDS as KIND_OF
+from acctwin.plans.loco.apply import What, apply_loco
 from acctwin.profiles.profile import Profile
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from acctwin.data.mml_loco import MmlLoco, read_mml_loco
 from acctwin.devices.magnet import MagnetFamily
 from acctwin.errors import DataError
 from acctwin.names import BoolArray, FloatArray
-from acctwin.plans import loco_import
+from acctwin.plans.loco import importing as loco_import
 from acctwin.workflows import loco
 from acctwin.workflows.loco import By, Session
 

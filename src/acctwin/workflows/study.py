@@ -17,10 +17,11 @@ from bluesky.utils import MsgGenerator
 from acctwin.analysis.optimisation import OptimisationResult
 from acctwin.devices.ring import Machine
 from acctwin.errors import MissingExtra, PlanError, UnknownName
-from acctwin.plans import optimise_study, save_machine
-from acctwin.plans.evaluation import Row, result_of
-from acctwin.plans.problem import Setting, setting_of
-from acctwin.plans.problems import READY, named_problem
+from acctwin.plans import save_machine
+from acctwin.plans.optimisation import study as optimise_study
+from acctwin.plans.optimisation.evaluation import Row, result_of
+from acctwin.plans.optimisation.problem import Setting, setting_of
+from acctwin.plans.optimisation.problems import READY, named_problem
 from acctwin.profiles.profile import Profile
 from acctwin.workflows.study_twin import Job, evaluate
 

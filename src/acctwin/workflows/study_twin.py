@@ -24,8 +24,8 @@ from acctwin.model.spec import spec_of
 from acctwin.names import FloatArray
 from acctwin.plans import restore_machine
 from acctwin.plans.guards import check_moves
-from acctwin.plans.problem import Setting, setting_of
-from acctwin.plans.problems import named_problem
+from acctwin.plans.optimisation.problem import Setting, setting_of
+from acctwin.plans.optimisation.problems import named_problem
 from acctwin.plans.stubs import move, trigger
 from acctwin.profiles.profile import Profile
 

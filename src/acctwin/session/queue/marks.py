@@ -17,7 +17,7 @@ from acctwin.data.frames import encode_frame
 from acctwin.data.journal import read_journal
 from acctwin.data.runs import Run
 from acctwin.errors import DataError
-from acctwin.plans import states
+from acctwin.plans.saving import states
 from acctwin.session.queue.folder import QueueFolder
 from acctwin.session.session import Session
 

@@ -1,0 +1,1 @@
+"""Coupling of the planes: measured, and made small."""

@@ -1,0 +1,1 @@
+"""LOCO: its measurement, and what is done with a fit."""

@@ -1,0 +1,1 @@
+"""What depends on the momentum: RF frequency, dispersion, chromaticity."""

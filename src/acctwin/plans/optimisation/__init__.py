@@ -1,0 +1,1 @@
+"""Optimisation: problems, generators, their history."""

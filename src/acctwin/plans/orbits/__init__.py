@@ -1,0 +1,1 @@
+"""The closed orbit: measured, corrected, bumped, held."""

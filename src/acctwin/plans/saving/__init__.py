@@ -1,0 +1,1 @@
+"""What was saved of a machine, or promoted to be its reference."""

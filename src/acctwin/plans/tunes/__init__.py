@@ -1,0 +1,1 @@
+"""The tunes: read, their response, set."""
