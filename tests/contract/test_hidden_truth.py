@@ -24,7 +24,7 @@ from acctwin.model.imperfections import Errors
 
 SRC = Path(acctwin.__file__).parent
 BLIND = sorted(
-    p for name in ("plans", "analysis", "devices") for p in SRC.glob(f"{name}/*.py")
+    p for name in ("plans", "analysis", "devices") for p in SRC.glob(f"{name}/**/*.py")
 )
 DEPTH = 7
 LEAVES = (
