@@ -28,11 +28,12 @@ print(to_bundle(runs, "orbit.zip").uids)
 # [import]
 from acctwin.data import Store  # noqa: E402
 from acctwin.data.export import import_bundle  # noqa: E402
+from acctwin.plans.orbits.orbit import analyse  # noqa: E402
 
 with Store.open("theirs") as store:
     for found in import_bundle("orbit.zip", store):
         print(found.plan_name, found.status)
-    theirs = plans.orbit.analyse(store.run(orbit.uid))
+    theirs = analyse(store.run(orbit.uid))
 print((theirs.x == orbit.x).all())
 # [import-end]
 session.close()
