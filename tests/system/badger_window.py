@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import warnings
@@ -30,6 +31,7 @@ json.dump(
         "title": window.windowTitle(),
         "environments": items,
         "variables": [next(iter(v)) for v in box.var_table.all_variables],
+        "reserve": [child.pid for child in multiprocessing.active_children()],
     },
     sys.stdout,
 )

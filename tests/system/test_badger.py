@@ -17,8 +17,12 @@ from acctwin.errors import MissingExtra
 from acctwin.session import badger
 from acctwin.session.broker import Broker
 
-pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from served import wait_until
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +98,14 @@ def test_its_window_has_the_machine_in_its_list(session, tmp_path, monkeypatch):
     assert said["title"].startswith("Badger")
     assert "acctwin_fodo" in said["environments"]
     assert "C01/HCM" in said["variables"]
+    assert said["reserve"]  # processes that Badger starts before they are needed
+    assert wait_until(lambda: not any(map(runs, said["reserve"])))
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and is no zombie that nobody has collected."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

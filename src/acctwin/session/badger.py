@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -90,12 +92,16 @@ def start(session: Session, root: Path, command: Sequence[str] | None = None) ->
         "BADGER_CONFIG_PATH": str(settings),
     }
     window = [sys.executable, "-m", "badger", "-g", "-cf", str(settings)]
-    child = subprocess.Popen([*(command or window)], env={**os.environ, **given})
+    # A group of its own: Badger keeps processes in reserve that outlive it.
+    child = subprocess.Popen(
+        [*(command or window)], env={**os.environ, **given}, start_new_session=True
+    )
     try:
         broker.serve(lambda: child.poll() is None)
     finally:
         broker.close()
-        child.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
         child.wait()
     return child.returncode
 
