@@ -113,6 +113,30 @@ async def test_a_put_is_over_when_its_orbit_is_published():
     assert np.isclose(last(updates, "magnet", "strength")[1], kick, rtol=1e-3)
 
 
+async def test_a_put_as_the_time_runs_out_is_over_when_it_is_published(monkeypatch):
+    hub, updates = served()
+    record = offered()["PS1:SP"]
+    waits, put_came = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def out_of_time(_):
+        monkeypatch.undo()
+        waits.set()
+        await put_came.wait()
+        yield
+        raise TimeoutError
+
+    async with running(hub), asyncio.timeout(5):
+        await hub.refresh()
+        monkeypatch.setattr(asyncio, "timeout", out_of_time)
+        await waits.wait()
+        put = asyncio.create_task(hub.put(record, np.array([2.0])))
+        await asyncio.sleep(0)
+        put_came.set()
+        await put
+        assert last(updates, "supply", "current")[record.index] == 2.0
+
+
 async def test_a_put_that_was_taken_is_logged(caplog):
     caplog.set_level(logging.INFO, "acctwin.served_puts")
     hub, _ = served()

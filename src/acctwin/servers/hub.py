@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,9 +179,10 @@ class Hub:
             Whether anybody asked for a reading.
         """
         period = MOVING_S if self._sim.supplies.is_moving() else REFRESH_S
-        try:
-            await asyncio.wait_for(self._wanted.wait(), period)
-        except TimeoutError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(period):
+                await self._wanted.wait()
+        if not self._wanted.is_set():  # a put may come just as the time is up
             return False
         while True:
             count = len(self._waiting)
