@@ -27,9 +27,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    with acctwin.open_session("fodo", seed=1, catalog=folder, progress=False) as opened:
+def session():
+    with acctwin.open_session(
+        "fodo", seed=1, catalog="temporary", progress=False
+    ) as opened:
         yield opened
 
 
@@ -74,6 +75,31 @@ def assert_replayed(session, emitted, uid):
 def test_documents_of_a_response_come_back_from_tiled(session, emitted, measured):
     wanted = assert_replayed(session, emitted, measured.uid)
     assert sum(name == "event" for name, _ in wanted) > 30
+
+
+def test_a_session_may_be_opened_on_a_run(session, measured):
+    folder = session.store.folder.root
+    session.store.flush()
+    with acctwin.open_session(
+        "fodo", mode="replay", run=measured.uid, catalog=folder, progress=False
+    ) as opened:
+        assert opened.mode == "replay"
+        again = opened.run(plans.measure_orbit_response(opened.machine))
+        assert again.matrix.tobytes() == measured.matrix.tobytes()
+
+
+def test_wrong_runs_are_refused(session):
+    with pytest.raises(UnknownName):
+        session.switch_to_replay("no-such-run")
+    with pytest.raises(PlanError, match="needs the run"):
+        acctwin.open_session("fodo", mode="replay", catalog="temporary")
+    with pytest.raises(PlanError, match="is for mode='replay'"):
+        acctwin.open_session("fodo", run=-1, catalog="temporary")
+    bare = session.store.run(-1)
+    bare = type(bare)(bare.uid, {**bare.start, "profile": "ebs"}, None, bare.streams)
+    with pytest.raises(DataError, match="of the machine 'ebs'"):
+        session.switch_to_replay(bare)
+    assert session.mode == "physics"
 
 
 def test_a_live_table_shows_the_same_again(session):
@@ -196,28 +222,3 @@ def one_event(devices):
     event = yield from take(devices)
     yield from bps.close_run()
     return uid, event
-
-
-def test_a_session_may_be_opened_on_a_run(session, measured):
-    folder = session.store.folder.root
-    session.store.flush()
-    with acctwin.open_session(
-        "fodo", mode="replay", run=measured.uid, catalog=folder, progress=False
-    ) as opened:
-        assert opened.mode == "replay"
-        again = opened.run(plans.measure_orbit_response(opened.machine))
-        assert again.matrix.tobytes() == measured.matrix.tobytes()
-
-
-def test_wrong_runs_are_refused(session):
-    with pytest.raises(UnknownName):
-        session.switch_to_replay("no-such-run")
-    with pytest.raises(PlanError, match="needs the run"):
-        acctwin.open_session("fodo", mode="replay", catalog="temporary")
-    with pytest.raises(PlanError, match="is for mode='replay'"):
-        acctwin.open_session("fodo", run=-1, catalog="temporary")
-    bare = session.store.run(-1)
-    bare = type(bare)(bare.uid, {**bare.start, "profile": "ebs"}, None, bare.streams)
-    with pytest.raises(DataError, match="of the machine 'ebs'"):
-        session.switch_to_replay(bare)
-    assert session.mode == "physics"

@@ -37,6 +37,10 @@ def session(folder):
 
 @pytest.fixture(scope="module")
 def uids(session):
+    return measured(session)
+
+
+def measured(session):
     machine = session.machine
     tune = session.run(plans.measure_tune(machine))
     response = session.run(
@@ -141,22 +145,26 @@ def test_from_the_command_line(session, uids, folder):
     assert "accelerator-toolbox: 0." in words
 
 
-def test_a_run_is_repeated(session, uids, folder):
-    assert session.get("C05/VCM") == pytest.approx(1e-5)
-    first = session.store.run(uids["tune"].uid)
-    again = repeat(session, first.uid)
-    assert again.qx == pytest.approx(uids["tune"].qx, abs=3e-4)
-    last = session.store.run(-1)
-    assert last.start["derived_from"] == [first.uid]
-    assert last.start["call"] == first.start["call"]
-    response = repeat(session, uids["response"])
-    assert response.actuators == ("C01/HCM", "C02/HCM", "C03/HCM")
-    assert session.get("C05/VCM") == 0.0, "as before that run"
-    stepped = session.store.run(uids["stepped"])
-    repeat(session, stepped.uid)
-    assert session.get("C05/VCM") == pytest.approx(1e-5)
-    with pytest.raises(PlanError, match="does not say how its plan was called"):
-        repeat(session, session.run(bare(session.machine)))
+def test_a_run_is_repeated():
+    with acctwin.open_session(
+        "fodo", seed=1, catalog="temporary", progress=False
+    ) as session:
+        uids = measured(session)
+        assert session.get("C05/VCM") == pytest.approx(1e-5)
+        first = session.store.run(uids["tune"].uid)
+        again = repeat(session, first.uid)
+        assert again.qx == pytest.approx(uids["tune"].qx, abs=3e-4)
+        last = session.store.run(-1)
+        assert last.start["derived_from"] == [first.uid]
+        assert last.start["call"] == first.start["call"]
+        response = repeat(session, uids["response"])
+        assert response.actuators == ("C01/HCM", "C02/HCM", "C03/HCM")
+        assert session.get("C05/VCM") == 0.0, "as before that run"
+        stepped = session.store.run(uids["stepped"])
+        repeat(session, stepped.uid)
+        assert session.get("C05/VCM") == pytest.approx(1e-5)
+        with pytest.raises(PlanError, match="does not say how its plan was called"):
+            repeat(session, session.run(bare(session.machine)))
 
 
 def bare(machine):

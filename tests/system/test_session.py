@@ -14,7 +14,6 @@ import acctwin
 from acctwin import plans
 from acctwin.analysis.orbit import rms
 from acctwin.calibration.bpm import to_reading
-from acctwin.data import replay
 from acctwin.errors import BeamLost, LimitError, UnknownName
 from acctwin.plans.response import analyse
 from acctwin.testing import hidden_errors, hidden_lattice
@@ -89,52 +88,6 @@ def test_correction_from_what_was_measured(session, measured):
     assert rms(after.x) < rms(result.before.x)
     session.run(plans.step(session.machine, "hcm", 0.0))
     session._sim.put(np.arange(len(before)), before)
-
-
-def test_runs_come_back_by_uid_by_index_and_by_search(session, measured):
-    from tiled.queries import Key
-
-    orbit = session.run(plans.measure_orbit(session.machine))
-    assert session.catalog[-1].metadata["start"]["uid"] == orbit.uid
-    assert session.catalog[orbit.uid].metadata["start"]["plan_name"] == "measure_orbit"
-    found = session.catalog.search(Key("plan_name") == "measure_orbit_response")
-    assert measured.uid in list(found)
-    assert orbit.uid not in list(found)
-    assert session.db[-1].start["uid"] == orbit.uid
-    assert len(session.db[orbit.uid].table()) == 1
-    with pytest.raises(UnknownName):
-        session.store.run("0000000000")
-
-
-def test_a_stored_run_gives_the_same_numbers(session, measured):
-    assert session.catalog  # the run is in Tiled now
-    again = analyse(session.store.run(measured.uid))
-    assert np.array_equal(again.matrix, measured.matrix)
-    assert again.monitors == measured.monitors
-
-
-def test_a_stored_run_is_replayed_into_any_callback(session, measured):
-    seen: list[str] = []
-    replay(session.catalog[measured.uid], lambda name, doc: seen.append(name))
-    assert seen[0] == "start"
-    assert seen[-1] == "stop"
-    events = 2 * len(measured.actuators)
-    assert seen.count("event") == events + 2 + 1, "primary, baseline, result"
-
-
-def test_start_documents_say_all(session, measured):
-    start = session.catalog[measured.uid].metadata["start"]
-    assert start["profile"] == "fodo"
-    assert start["mode"] == "physics"
-    assert start["backends"] == ["sim"]
-    assert start["energy"] == pytest.approx(1.5e9)
-    assert len(start["profile_hash"]) == len(start["lattice_hash"]) == 64
-    assert start["versions_of"]["accelerator-toolbox"]
-    assert start["plan_args"]["method"] == "bipolar"
-    assert start["operator"]
-    baseline = session.store.run(measured.uid)["baseline"]
-    assert baseline["quadrupoles_strength"].shape == (2, 32)
-    assert baseline.units("quadrupoles_strength") == "1/m^2"
 
 
 def test_ctrl_c_restores_and_is_raised(session):
@@ -221,7 +174,6 @@ def test_a_bad_device_stays_bad_in_the_next_session(tmp_path):
         opened.machine.mark_bad(name)
     with acctwin.open_session("fodo", catalog=tmp_path) as opened:
         assert not opened.machine.bpms.status[3]
-        assert name not in opened.run(plans.measure_orbit(opened.machine)).names
 
 
 def test_responses_in_amperes_and_radians_agree_on_a_machine_without_noise(tmp_path):

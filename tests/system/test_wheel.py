@@ -88,6 +88,12 @@ def test_python_finds_the_wheel_and_its_site(bin_folder, tmp_path):
     assert bin_folder.parent in Path(site).parents
 
 
+def test_a_machine_is_shown_from_another_folder(bin_folder, tmp_path):
+    printed = run(bin_folder / "acctwin", "show", "fodo", cwd=tmp_path)
+    assert "C01/HCM" in printed
+
+
+@pytest.mark.long
 def test_the_demo_runs_from_another_folder(bin_folder, tmp_path):
     command = (bin_folder / "acctwin", "demo", "--profile", "fodo", "--json")
     printed = run(*command, "--out", "here", cwd=tmp_path)
