@@ -89,7 +89,7 @@ def test_python_finds_the_wheel_and_its_site(bin_folder, tmp_path):
 
 
 def test_a_machine_is_shown_from_another_folder(bin_folder, tmp_path):
-    printed = run(bin_folder / "acctwin", "show", "fodo", cwd=tmp_path)
+    printed = run(bin_folder / "acctwin", "show", "fodo", "hcm", cwd=tmp_path)
     assert "C01/HCM" in printed
 
 
