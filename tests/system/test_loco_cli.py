@@ -53,6 +53,7 @@ def test_a_fit_is_compared_with_the_design(tmp_path):
     assert plot.stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_a_file_of_mml_is_fitted_and_both_answers_printed(tmp_path):
     path = write(tmp_path / "LOCO_fodo.mat", structures(*fitted("temporary")))
     options = ["--mml", str(path), "--catalog", str(tmp_path / "catalog")]

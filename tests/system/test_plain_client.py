@@ -52,6 +52,7 @@ def python(tmp_path_factory):
     return python
 
 
+@pytest.mark.long
 def test_names_units_and_positions_are_found(python, tmp_path):
     with acctwin.open_session("fodo", seed=1, catalog=tmp_path / "data") as session:
         machine = session.machine

@@ -103,6 +103,7 @@ def test_more_waits_than_may_while_the_server_is_away(home):
     assert stopped["num_events"] == {"primary": len(kept) - 2}
 
 
+@pytest.mark.long
 def test_the_disk_is_full(home):
     command = f"mount -t tmpfs -o size=40m tmpfs {home} && exec {sys.executable} "
     command += f"{HERE / 'store_disk_full.py'} {home}"
