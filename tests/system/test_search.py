@@ -173,7 +173,8 @@ def bare(machine):
 
 
 @pytest.mark.long
-def test_a_run_is_repeated_from_the_command_line(uids, folder):
+def test_a_run_is_repeated_from_the_command_line(session, uids, folder):
+    session.store.flush()
     where = ("--catalog", str(folder))
     told = json.loads(command("data", "repeat", uids["tune"].uid[:8], "--json", *where))
     then, now = told["results"]["tunes_q_0"]
