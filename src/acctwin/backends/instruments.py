@@ -32,8 +32,8 @@ def build_instruments(
         bpms: All BPMs, if the machine has any; they take the turn-by-turn records.
     """
     found: dict[str, Device] = {
-        "tune": TuneMonitor(links.connector(lambda plant: plant.tune("tune"))),
-        "dcct": Dcct(links.connector(lambda plant: plant.dcct("dcct"))),
+        "tune": TuneMonitor(links.connector(lambda plant: plant.tune("tune")), "tune"),
+        "dcct": Dcct(links.connector(lambda plant: plant.dcct("dcct")), "dcct"),
     }
     if profile.rf is not None:
         found["rf"] = _rf(profile.rf, links, board)
@@ -56,13 +56,13 @@ def _monitors(profile: Profile, links: Links) -> dict[str, Device]:
     found: dict[str, Device] = {}
     if profile.diagnostics.emittance:
         link = links.connector(lambda plant: plant.emittance("emittance"))
-        found["emittance"] = EmittanceMonitor(link)
+        found["emittance"] = EmittanceMonitor(link, "emittance")
     if profile.injection is not None:
         link = links.connector(lambda plant: plant.injection("injection"))
-        found["injection"] = InjectionMonitor(link)
+        found["injection"] = InjectionMonitor(link, "injection")
     if profile.diagnostics.lifetime:
         link = links.connector(lambda plant: plant.lifetime("lifetime"))
-        found["lifetime"] = LifetimeMonitor(link)
+        found["lifetime"] = LifetimeMonitor(link, "lifetime")
     return found
 
 

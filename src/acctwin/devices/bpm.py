@@ -8,17 +8,15 @@ from typing import Annotated as A
 import numpy as np
 from ophyd_async.core import (
     Array1D,
-    AsyncStatus,
     DeviceConnector,
     SignalR,
-    TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.channel import Channel
 from acctwin.devices.columns import Column
 from acctwin.devices.family import Family
-from acctwin.devices.linked import Linked
+from acctwin.devices.monitor import Triggered
 from acctwin.devices.setpoint import device_name
 from acctwin.devices.status import StatusBoard
 
@@ -31,7 +29,7 @@ class BpmInfo:
     s: float
 
 
-class Bpm(Linked):
+class Bpm(Triggered):
     """One beam position monitor.
 
     Attributes:
@@ -40,10 +38,8 @@ class Bpm(Linked):
         acquire: Takes a fresh reading.
     """
 
-    _child_name_separator = "_"
     x: A[SignalR[float], Channel("x", "m"), Format.HINTED_UNCACHED_SIGNAL]
     y: A[SignalR[float], Channel("y", "m"), Format.HINTED_UNCACHED_SIGNAL]
-    acquire: A[TriggerableCommand, Channel("acquire")]
 
     def __init__(
         self, connector: DeviceConnector, info: BpmInfo, board: StatusBoard
@@ -57,13 +53,8 @@ class Bpm(Linked):
         """Whether plans may use it."""
         return self._board.is_good(self.info.name)
 
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        """Wait for a reading that is newer than this call."""
-        await self._over(self.acquire.trigger)
 
-
-class Bpms(Family[Bpm]):
+class Bpms(Triggered, Family[Bpm]):
     """All beam position monitors: one event reads them all.
 
     Attributes:
@@ -76,7 +67,6 @@ class Bpms(Family[Bpm]):
     x: A[SignalR[Array1D[np.float64]], Channel("x", "m"), Format.UNCACHED_SIGNAL]
     y: A[SignalR[Array1D[np.float64]], Channel("y", "m"), Format.UNCACHED_SIGNAL]
     sum: A[SignalR[Array1D[np.float64]], Channel("sum", "A")]
-    acquire: A[TriggerableCommand, Channel("acquire")]
 
     def __init__(
         self,
@@ -88,11 +78,6 @@ class Bpms(Family[Bpm]):
         s = np.array([bpm.info.s for bpm in members.values()])
         self._adopt(members, s, board)
         super().__init__(name=device_name(name), connector=connector)
-
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        """Wait for readings that are newer than this call."""
-        await self._over(self.acquire.trigger)
 
     def columns(self) -> tuple[Column, ...]:
         """Return what a response measurement may take from an event."""

@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 from ophyd_async.core import (
-    AsyncStatus,
     DeviceConnector,
     SignalR,
     SignalRW,
-    TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.defaults import WaitDefaults
 from acctwin.devices.channel import NOWHERE, Channel
 from acctwin.devices.columns import Column
-from acctwin.devices.linked import Linked
+from acctwin.devices.monitor import Triggered
 from acctwin.devices.setpoint import SettableInfo, SingleSettable, device_name
 from acctwin.devices.status import StatusBoard
 
@@ -66,7 +64,7 @@ class SettableMember(SingleSettable[MemberInfo]):
         return self.value, self.readback
 
 
-class ReadableMember(Linked):
+class ReadableMember(Triggered):
     """One number that is only read, such as a pressure or a beam loss rate.
 
     Attributes:
@@ -76,9 +74,7 @@ class ReadableMember(Linked):
         unit: Of the number.
     """
 
-    _child_name_separator = "_"
     value: A[SignalR[float], Channel("value"), Format.HINTED_UNCACHED_SIGNAL]
-    acquire: A[TriggerableCommand, Channel("acquire")]
 
     def __init__(
         self, connector: DeviceConnector, title: str, unit: str, board: StatusBoard
@@ -95,11 +91,6 @@ class ReadableMember(Linked):
     def is_there(self) -> bool:
         """Whether anything stands behind it, where the machine is now."""
         return not self.value.source.startswith(NOWHERE)
-
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        """Have the device take a reading."""
-        await self._over(self.acquire.trigger)
 
     def columns(self) -> tuple[Column, ...]:
         """Return what a response measurement may take from an event."""

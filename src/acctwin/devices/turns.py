@@ -6,21 +6,20 @@ from typing import Annotated as A
 
 import numpy as np
 from ophyd_async.core import (
-    AsyncStatus,
     DeviceConnector,
     SignalR,
     SignalRW,
-    TriggerableCommand,
 )
 from ophyd_async.core import StandardReadableFormat as Format
 
 from acctwin.devices.bpm import Bpm, Bpms
 from acctwin.devices.channel import Channel
 from acctwin.devices.family import Family
+from acctwin.devices.monitor import Triggered
 from acctwin.devices.status import StatusBoard
 
 
-class TurnByTurn(Family[Bpm]):
+class TurnByTurn(Triggered, Family[Bpm]):
     """The turn-by-turn records of all BPMs, in the order of ``machine.bpms``.
 
     A trigger fires the pinger with the amplitudes it is set to, and records. Within
@@ -36,7 +35,6 @@ class TurnByTurn(Family[Bpm]):
     x: A[SignalR[np.ndarray], Channel("x", "m"), Format.UNCACHED_SIGNAL]
     y: A[SignalR[np.ndarray], Channel("y", "m"), Format.UNCACHED_SIGNAL]
     count: A[SignalRW[int], Channel("count"), Format.CONFIG_SIGNAL]
-    acquire: A[TriggerableCommand, Channel("acquire")]
 
     def __init__(
         self,
@@ -47,8 +45,3 @@ class TurnByTurn(Family[Bpm]):
     ) -> None:
         self._adopt({member: bpms[member] for member in bpms.names}, bpms.s, board)
         super().__init__(name=name, connector=connector)
-
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        """Fire the pinger and wait for the record."""
-        await self._over(self.acquire.trigger)
